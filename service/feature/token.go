@@ -20,7 +20,7 @@ type Token struct {
 	Project     string    `json:"project,omitempty"`     // the one project it is for; empty: all, for admin and kill tokens only
 	Environment string    `json:"environment,omitempty"` // the one environment it is for; required for SDK tokens
 	Role        string    `json:"role,omitempty"`        // of an admin token
-	ExpiresAt   time.Time `json:"expiresAt,omitzero"`    // zero: never
+	Expires     time.Time `json:"expires,omitzero"`      // zero: never
 
 	// Owned by the server.
 	SecretHash string    `json:"secretHash,omitempty"` // SHA-256 in lower-case hex; never shown
@@ -30,12 +30,12 @@ type Token struct {
 	RevokedAt  time.Time `json:"revokedAt,omitzero"`
 	RevokedBy  string    `json:"revokedBy,omitempty"`
 	Successor  string    `json:"successor,omitempty"` // the token that rotation made from it
-	LastUsedAt time.Time `json:"lastUsedAt,omitzero"`
+	LastUsed   time.Time `json:"lastUsed,omitzero"`
 }
 
 // Live says whether the token is good at a time.
 func (t *Token) Live(at time.Time) bool {
-	return t.RevokedAt.IsZero() && (t.ExpiresAt.IsZero() || at.Before(t.ExpiresAt))
+	return t.RevokedAt.IsZero() && (t.Expires.IsZero() || at.Before(t.Expires))
 }
 
 // Public is the token without its hash.

@@ -1,0 +1,214 @@
+package admin
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dimmerhq/dimmer/evaluator"
+	"github.com/dimmerhq/dimmer/service/compile"
+	"github.com/dimmerhq/dimmer/service/feature"
+	"github.com/dimmerhq/dimmer/service/policy"
+)
+
+// TargetingView is a flag's targeting in one environment with what stands above it.
+type TargetingView struct {
+	feature.Targeting
+	Flag        string   `json:"flag"`
+	Environment string   `json:"environment"`
+	Archived    bool     `json:"archived,omitempty"`
+	Killed      bool     `json:"killed"`
+	Kills       []string `json:"kills,omitempty"` // ids of the kills that are not cleared
+}
+
+// GetTargeting returns a flag's targeting in an environment.
+func (s *Service) GetTargeting(ctx context.Context, call Call, project, flag, environment string) (TargetingView, error) {
+	out := TargetingView{Flag: flag, Environment: environment}
+	state, err := s.view(ctx, &call, project, policy.TargetingRead, environment)
+	if err != nil {
+		return out, err
+	}
+	if _, there := state.Get(environmentKey(environment)); !there {
+		return out, feature.NotFound("environment", environment)
+	}
+	f, err := read[feature.Flag](state, flagKey(flag), "flag", flag)
+	if err != nil {
+		return out, err
+	}
+	if out.Targeting, err = read[feature.Targeting](state, targetingKey(environment, flag), "flag", flag); err != nil {
+		return out, err
+	}
+	out.Archived = f.Archived
+	for id, data := range state.List(killCollection(environment)) {
+		k, err := feature.Decode[feature.Kill](data)
+		if err != nil {
+			return out, err
+		}
+		if k.Flag == flag && k.Cleared == nil {
+			out.Kills, out.Killed = append(out.Kills, id), true
+		}
+	}
+	return out, nil
+}
+
+// PutTargeting replaces a targeting. Rules keep their cohorts by id; a rule without an id gets one. What the server owns may be left out, or has to be as it is.
+func (s *Service) PutTargeting(ctx context.Context, call Call, project, flag, environment string, t feature.Targeting) (feature.Targeting, Written, error) {
+	return s.targetingVerb(ctx, call, project, flag, environment, "targeting.update", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
+		return d.PutTargeting(flag, environment, call.IfMatch, t)
+	})
+}
+
+// PatchTargeting applies a merge patch to a targeting.
+func (s *Service) PatchTargeting(ctx context.Context, call Call, project, flag, environment string, patch []byte) (feature.Targeting, Written, error) {
+	if err := feature.CheckPatch(patch, feature.Targeting{}, feature.Limits{}); err != nil {
+		return feature.Targeting{}, Written{}, err
+	}
+	return s.targetingVerb(ctx, call, project, flag, environment, "targeting.update", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
+		return d.PatchTargeting(flag, environment, call.IfMatch, patch)
+	})
+}
+
+func (s *Service) targetingVerb(
+	ctx context.Context, call Call, project, flag, environment, verb string, action policy.Action, fn func(*Draft) (feature.Targeting, error),
+) (feature.Targeting, Written, error) {
+	if err := s.project(ctx, &call, project, action, environment); err != nil {
+		return feature.Targeting{}, Written{}, err
+	}
+	return write(ctx, s, &call, change{scope: project, verb: verb, target: at(flag, environment)}, fn)
+}
+
+// PutTargeting is [Service.PutTargeting] in a draft.
+func (d *Draft) PutTargeting(flag, environment, ifMatch string, t feature.Targeting) (feature.Targeting, error) {
+	return d.editTargeting(edit{flag, environment, ifMatch, mustMatch, policy.TargetingWrite}, func(_ *feature.Flag, before feature.Targeting) (feature.Targeting, error) {
+		if t.Version == 0 {
+			t.Version = before.Version
+		}
+		if t.UpdatedAt.IsZero() {
+			t.UpdatedAt = before.UpdatedAt
+		}
+		return t, nil
+	})
+}
+
+// PatchTargeting is [Service.PatchTargeting] in a draft.
+func (d *Draft) PatchTargeting(flag, environment, ifMatch string, patch []byte) (feature.Targeting, error) {
+	return d.editTargeting(edit{flag, environment, ifMatch, mustMatch, policy.TargetingWrite}, func(_ *feature.Flag, before feature.Targeting) (feature.Targeting, error) {
+		return patched(before, patch)
+	})
+}
+
+// edit says which targeting is edited, and what for.
+type edit struct {
+	flag, environment string
+	ifMatch           string
+	rule              ifMatchRule
+	action            policy.Action
+}
+
+// editTargeting is the common course of all verbs that change a targeting: fn gets a copy that it may change.
+func (d *Draft) editTargeting(e edit, fn func(*feature.Flag, feature.Targeting) (feature.Targeting, error)) (feature.Targeting, error) {
+	f, before, err := d.targetingFor(e)
+	if err != nil {
+		return before, err
+	}
+	after, err := fn(&f, before.Clone())
+	if err != nil {
+		return before, err
+	}
+	if err := d.nameRules(&after); err != nil {
+		return before, err
+	}
+	d.owned(&before, &after)
+	if !compile.Lowering(&before, &after) { // taking exposure away works even where something else is wrong
+		d.invalid(after.Validate(&f))
+	}
+	return d.storeTargeting(&f, e.environment, &before, after.Clone())
+}
+
+func (d *Draft) targetingFor(e edit) (f feature.Flag, t feature.Targeting, err error) {
+	if err = d.can(e.action, e.environment); err != nil {
+		return f, t, err
+	}
+	if _, there := d.get(environmentKey(e.environment)); !there {
+		return f, t, feature.NotFound("environment", e.environment)
+	}
+	if f, err = load[feature.Flag](d, flagKey(e.flag), "flag", e.flag); err != nil {
+		return f, t, err
+	}
+	if t, err = load[feature.Targeting](d, targetingKey(e.environment, e.flag), "flag", e.flag); err != nil {
+		return f, t, err
+	}
+	d.version = t.Version
+	if err = d.matches(e.ifMatch, t.Version, e.rule); err != nil {
+		return f, t, err
+	}
+	if f.Archived {
+		err = feature.Conflict("the flag is archived; bring it back first")
+	}
+	return f, t, err
+}
+
+// nameRules gives ids to rules that have none.
+func (d *Draft) nameRules(t *feature.Targeting) error {
+	for i := range t.Rules {
+		if t.Rules[i].ID != "" {
+			continue
+		}
+		id, err := d.s.newSalt()
+		if err != nil {
+			return err
+		}
+		t.Rules = slices.Clone(t.Rules)
+		t.Rules[i].ID = "r-" + id[:8]
+	}
+	return nil
+}
+
+// owned refuses changes of what the server owns. Ranges and lines may be left out.
+func (d *Draft) owned(before, after *feature.Targeting) {
+	const hint = "is made by the server and cannot be changed"
+	if after.Version != before.Version {
+		d.invalid(feature.Invalid("/version", hint))
+	}
+	if !after.UpdatedAt.Equal(before.UpdatedAt) {
+		d.invalid(feature.Invalid("/updatedAt", hint))
+	}
+	if len(after.Lines) > 0 && !same(before.Lines, after.Lines) {
+		d.invalid(feature.Invalid("/lines", hint))
+	}
+	known := map[string][]evaluator.Range{}
+	before.Serves(func(id, _ string, s *feature.Serve) {
+		if s.Distribution != nil {
+			known[id] = s.Distribution.Ranges
+		}
+	})
+	after.Serves(func(id, path string, s *feature.Serve) {
+		if s.Distribution != nil && len(s.Distribution.Ranges) > 0 && !slices.Equal(known[id], s.Distribution.Ranges) {
+			d.invalid(feature.Invalid(path+"/distribution/ranges", hint+"; the weights can"))
+		}
+	})
+}
+
+// storeTargeting lays out the hash lines and writes a targeting with a new version, unless nothing changes. before is nil for a new one. after must not
+// share distributions with anything.
+func (d *Draft) storeTargeting(f *feature.Flag, environment string, before *feature.Targeting, after feature.Targeting) (feature.Targeting, error) {
+	d.invalid(compile.Lines(f, before, &after))
+	raises := d.raises
+	if before != nil {
+		after.Version, after.UpdatedAt = before.Version, before.UpdatedAt
+		d.version = before.Version
+		if same(before, &after) {
+			return *before, nil
+		}
+		lowering := compile.Lowering(before, &after)
+		raises = raises || !lowering
+		d.trusted[flagPlace{environment, f.Key}] = lowering
+	}
+	after.Version, after.UpdatedAt = d.revision(), d.now
+	d.version = after.Version
+	d.flags[flagPlace{environment, f.Key}] = d.prefix
+	err := d.authored(targetingKey(environment, f.Key), &after)
+	if before != nil {
+		d.raises = raises
+	}
+	return after, err
+}
