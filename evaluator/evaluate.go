@@ -14,7 +14,9 @@ func (s *Snapshot) EvaluateAll(c *Context, visit func(key string, r Result)) {
 }
 
 // OutcomeAll visits every flag with its answer, all from this one snapshot, in no particular order.
-func (s *Snapshot) OutcomeAll(c *Context, visit func(key string, o *Outcome)) { panic("not written yet") }
+func (s *Snapshot) OutcomeAll(c *Context, visit func(key string, o *Outcome)) {
+	panic("not written yet")
+}
 
 // Bool is the answer of a boolean flag. When the result carries an error the caller's default is to be used.
 func (s *Snapshot) Bool(flag string, c *Context) (bool, Result) {
