@@ -36,7 +36,7 @@ pure evaluator                    → murmur3
 
 # What people author, and what is computed from it.
 pure service/feature              → evaluator
-pure service/compile              → service/feature evaluator
+pure service/compile              → service/feature evaluator jsonschema
 pure service/policy               → service/feature
 
 # State.

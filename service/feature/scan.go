@@ -339,9 +339,12 @@ func (s *scanner) number(sh *shape, kind shapeKind) error {
 		if _, err := strconv.ParseFloat(text, 64); err != nil {
 			return s.fail("is too large a number")
 		}
-	case shapeInteger, shapeUnsigned:
-		n, err := strconv.ParseInt(text, 10, sh.typ.Bits())
-		if !whole || err != nil || kind == shapeUnsigned && n < 0 {
+	case shapeInteger:
+		if _, err := strconv.ParseInt(text, 10, sh.typ.Bits()); err != nil || !whole {
+			return s.fail("must be %s", kind)
+		}
+	case shapeUnsigned:
+		if _, err := strconv.ParseUint(text, 10, sh.typ.Bits()); err != nil || !whole {
 			return s.fail("must be %s", kind)
 		}
 	default:
