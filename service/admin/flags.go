@@ -155,15 +155,18 @@ func (d *Draft) updateFlag(flag, ifMatch string, edit func(feature.Flag) (featur
 	if err != nil {
 		return before, err
 	}
-	d.fixed(&before, &after)
+	if d.fixed(&before, &after) {
+		d.invalid(d.checkFlag(&after))
+		return before, nil
+	}
 	if same(before, after) {
 		return before, nil
 	}
 	return after, d.saveFlag(&after)
 }
 
-// fixed refuses changes of what cannot be changed by an edit.
-func (d *Draft) fixed(before, after *feature.Flag) {
+// fixed refuses changes of what cannot be changed by an edit, and says whether there are any.
+func (d *Draft) fixed(before, after *feature.Flag) (refused bool) {
 	for _, c := range []struct {
 		path    string
 		changed bool
@@ -179,8 +182,10 @@ func (d *Draft) fixed(before, after *feature.Flag) {
 	} {
 		if c.changed {
 			d.invalid(feature.Invalid(c.path, "%s", c.hint))
+			refused = true
 		}
 	}
+	return refused
 }
 
 // flagFor loads a flag for a verb that writes its definition.
