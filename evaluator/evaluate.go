@@ -61,7 +61,7 @@ func (s *Snapshot) typed(o *Outcome, ok bool) Result {
 
 // Typed is the outcome of a typed call that found the value to fit or not: one that does not fit is a TYPE_MISMATCH.
 func (o *Outcome) Typed(fits bool) *Outcome {
-	if fits || o.err != "" {
+	if fits || o.err != 0 {
 		return o
 	}
 	return outcomeMismatch

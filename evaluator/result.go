@@ -60,14 +60,51 @@ type Result struct {
 type Outcome struct {
 	value   Value
 	variant string
-	reason  Reason
-	cause   Cause
 	rule    string
 	version int64
-	err     ErrorCode
-	boolean bool // of value, one load nearer
+	reason  uint8 // index of reasons
+	cause   uint8 // index of causes
+	err     uint8 // index of errorCodes
+	boolean bool  // of value, one load nearer
 	isBool  bool
 }
+
+// What the numbers of an outcome stand for: as numbers they make it half as large, and it is the largest part of a compiled flag.
+var (
+	reasons    = [...]Reason{"", ReasonStatic, ReasonDefault, ReasonTargetingMatch, ReasonSplit, ReasonDisabled, ReasonError}
+	causes     = [...]Cause{"", CauseKilled, CauseOff, CausePrerequisite, CauseRule, CauseDefault, CauseUnexposed, CauseKeyless}
+	errorCodes = [...]ErrorCode{"", ErrFlagNotFound, ErrParse, ErrTypeMismatch, ErrInvalidContext, ErrGeneral}
+)
+
+const (
+	_ uint8 = iota
+	reasonStatic
+	reasonDefault
+	reasonMatch
+	reasonSplit
+	reasonDisabled
+	reasonError
+)
+
+const (
+	_ uint8 = iota
+	causeKilled
+	causeOff
+	causePrerequisite
+	causeRule
+	causeDefault
+	causeUnexposed
+	causeKeyless
+)
+
+const (
+	_ uint8 = iota
+	errNotFound
+	errParse
+	errMismatch
+	errContext
+	errGeneral
+)
 
 // Bool is the boolean answer; false as the second result says that the caller's default is to be used.
 func (o *Outcome) Bool() (value, ok bool) { return o.boolean, o.isBool }
@@ -79,10 +116,10 @@ func (o *Outcome) Value() Value { return o.value }
 func (o *Outcome) Variant() string { return o.variant }
 
 // Reason says how the answer came about.
-func (o *Outcome) Reason() Reason { return o.reason }
+func (o *Outcome) Reason() Reason { return reasons[o.reason] }
 
 // Cause says which step decided.
-func (o *Outcome) Cause() Cause { return o.cause }
+func (o *Outcome) Cause() Cause { return causes[o.cause] }
 
 // Rule is the id of the rule that decided, or empty.
 func (o *Outcome) Rule() string { return o.rule }
@@ -91,23 +128,23 @@ func (o *Outcome) Rule() string { return o.rule }
 func (o *Outcome) Version() int64 { return o.version }
 
 // Error is empty unless the caller's default is to be used.
-func (o *Outcome) Error() ErrorCode { return o.err }
+func (o *Outcome) Error() ErrorCode { return errorCodes[o.err] }
 
 // Result spreads the outcome out.
 func (o *Outcome) Result(rev Revision) Result {
 	return Result{
-		Value: o.value, Variant: o.variant, Reason: o.reason, Cause: o.cause, Rule: o.rule, Version: o.version,
-		Revision: rev, Error: o.err,
+		Value: o.value, Variant: o.variant, Reason: reasons[o.reason], Cause: causes[o.cause], Rule: o.rule, Version: o.version,
+		Revision: rev, Error: errorCodes[o.err],
 	}
 }
 
-func failed(code ErrorCode) *Outcome { return &Outcome{reason: ReasonError, err: code} }
+func failed(code uint8) *Outcome { return &Outcome{reason: reasonError, err: code} }
 
 // The outcomes that belong to no flag.
 var (
-	outcomeNotFound = failed(ErrFlagNotFound)
-	outcomeParse    = failed(ErrParse)
-	outcomeMismatch = failed(ErrTypeMismatch)
-	outcomeContext  = failed(ErrInvalidContext)
-	outcomeGeneral  = failed(ErrGeneral)
+	outcomeNotFound = failed(errNotFound)
+	outcomeParse    = failed(errParse)
+	outcomeMismatch = failed(errMismatch)
+	outcomeContext  = failed(errContext)
+	outcomeGeneral  = failed(errGeneral)
 )

@@ -19,21 +19,6 @@ func (r Revision) Compare(other Revision) int {
 
 func (r Revision) String() string { return fmt.Sprintf("%d.%d", r.Epoch, r.Number) }
 
-// Problem is why a document is quarantined.
-type Problem struct {
-	Kind Kind
-	Key  string
-	Path string // JSON pointer in the document; empty: the document as a whole
-	Msg  string
-	Err  error // the cause, when there is one
-}
-
-func (p Problem) Error() string {
-	return fmt.Sprintf("%s %q %s: %s", p.Kind, p.Key, cmp.Or(p.Path, "/"), p.Msg)
-}
-
-func (p Problem) Unwrap() error { return p.Err }
-
 // Snapshot is a compiled ruleset. It is immutable and safe for concurrent use. A nil Snapshot is empty and usable.
 type Snapshot struct {
 	revision Revision

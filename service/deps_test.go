@@ -69,7 +69,6 @@ tests service/store/storetest     → service/store service/feature testify rapi
      cmd/dimmer                   → * kong yaml errgroup
      deploy                       →
      .ci/gotest                   →
-     internal_tmp                 → grpc protobuf go-redis echo murmur3 testify bbolt oapi-runtime kong yaml prometheus errgroup rapid porcupine semver jsonschema goleak testscript time-rate
 `
 
 // libraries names the modules that the table may use; a short name covers the packages below its path.

@@ -13,7 +13,7 @@ func (s *Service) ListProjects(ctx context.Context, call Call, page Page) (Paged
 	if err := policy.Can(call.Principal, policy.ProjectRead, policy.Resource{}); err != nil {
 		return Paged[feature.Project]{}, err
 	}
-	state, err := s.state(ctx, store.System)
+	state, err := s.fresh(ctx, store.System)
 	if err != nil {
 		return Paged[feature.Project]{}, err
 	}
@@ -31,7 +31,7 @@ func (s *Service) GetProject(ctx context.Context, call Call, project string) (fe
 	if err := policy.Can(call.Principal, policy.ProjectRead, policy.Resource{Project: project}); err != nil {
 		return feature.Project{}, err
 	}
-	state, err := s.state(ctx, store.System)
+	state, err := s.fresh(ctx, store.System)
 	if err != nil {
 		return feature.Project{}, err
 	}
@@ -221,7 +221,7 @@ func (s *Service) finishDeleting(ctx context.Context, call Call, p feature.Proje
 
 // ResumeProjects finishes the creations and deletions that were interrupted. The server calls it when it starts.
 func (s *Service) ResumeProjects(ctx context.Context, call Call) error {
-	state, err := s.state(ctx, store.System)
+	state, err := s.fresh(ctx, store.System)
 	if err != nil {
 		return err
 	}

@@ -180,12 +180,25 @@ func (s *Service) project(ctx context.Context, call *Call, key string, action po
 	return nil
 }
 
-// view is project and then the newest state of its scope: how every read begins.
+// freshness is how long a read waits for the store to say that this process is up to date.
+const freshness = 250 * time.Millisecond
+
+// view is project and then the newest state of its scope: how every read begins. Whoever has changed something through another node reads it here; while
+// the store does not answer, reads come from memory.
 func (s *Service) view(ctx context.Context, call *Call, project string, action policy.Action, environment string) (*store.State, error) {
 	if err := s.project(ctx, call, project, action, environment); err != nil {
 		return nil, err
 	}
-	return s.state(ctx, project)
+	return s.fresh(ctx, project)
+}
+
+func (s *Service) fresh(ctx context.Context, scope string) (*store.State, error) {
+	asking, cancel := context.WithTimeout(ctx, freshness)
+	defer cancel()
+	if state, err := s.sync(asking, scope); err == nil {
+		return state, nil
+	}
+	return s.state(ctx, scope)
 }
 
 func revisionOf(epoch, number int64) evaluator.Revision {

@@ -70,7 +70,7 @@ func (s *Service) tokens(ctx context.Context, call *Call, action policy.Action, 
 	} else if err := policy.Can(call.Principal, action, policy.Resource{}); err != nil {
 		return nil, err
 	}
-	return s.state(ctx, store.System)
+	return s.fresh(ctx, store.System)
 }
 
 // CreateToken makes a token. Nobody makes one that can do more than he can: its project and environment have to be within the caller's, and its role not
