@@ -136,7 +136,9 @@ func (x *condition) eval(s *Snapshot, c *Context) truth {
 }
 
 // accepts says whether an outcome is one of the variants asked for.
-func (r *reference) accepts(o *Outcome) bool { return o.err == 0 && slices.Contains(r.variants, o.variant) }
+func (r *reference) accepts(o *Outcome) bool {
+	return o.err == 0 && slices.Contains(r.variants, o.variant)
+}
 
 // clause is false without a usable candidate, negated or not.
 func (x *condition) clause(c *Context) bool {

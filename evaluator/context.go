@@ -152,7 +152,9 @@ func (c *Context) Bool(name string, value bool) *Context {
 }
 
 // Int sets an attribute. Numbers are doubles: beyond ±(2^53−1) an integer is rounded.
-func (c *Context) Int(name string, value int64) *Context { return c.set(name, numberDatum(float64(value))) }
+func (c *Context) Int(name string, value int64) *Context {
+	return c.set(name, numberDatum(float64(value)))
+}
 
 // Float sets an attribute; NaN and the infinities count as missing.
 func (c *Context) Float(name string, value float64) *Context { return c.set(name, numberDatum(value)) }

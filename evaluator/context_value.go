@@ -129,4 +129,3 @@ func (c *converter) reflect(v reflect.Value, depth int) (datum, error) {
 	}
 	return datum{}, fmt.Errorf(": a %v has no JSON form", v.Type())
 }
-

@@ -8,10 +8,10 @@ import (
 
 // The limits of a flag.
 const (
-	maxVariants  = 100
-	maxRules     = 200
-	maxBucketBy  = 8
-	maxWork      = 1 << 16 // nodes that one evaluation can visit
+	maxVariants = 100
+	maxRules    = 200
+	maxBucketBy = 8
+	maxWork     = 1 << 16 // nodes that one evaluation can visit
 )
 
 // flag is a compiled flag.
