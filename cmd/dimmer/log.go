@@ -134,11 +134,12 @@ func (c *watchCmd) follow(a *app, body io.Reader, last *string) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
-		if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
-			*last = id
+		field, data, _ := strings.Cut(lines.Text(), ":")
+		data = strings.TrimPrefix(data, " ")
+		if field == "id" {
+			*last = data
 		}
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
+		if field != "data" {
 			continue
 		}
 		if a.globals.Output == "json" {

@@ -72,7 +72,7 @@ type cli struct {
 // Globals are the options of every command that talks to a server.
 type Globals struct {
 	URL     string `env:"DIMMER_URL" placeholder:"URL" help:"The server (default: the development server of --data, or http://127.0.0.1:8080)."`
-	Token   string `env:"DIMMER_TOKEN" placeholder:"TOKEN" help:"The token (default: that of --data's development server)."`
+	Token   string `kong:"-"` // DIMMER_TOKEN and nothing else: an argument shows in process lists and shell histories
 	Project string `short:"p" env:"DIMMER_PROJECT" placeholder:"PROJECT" help:"The project (default: the only one there is)."`
 	Output  string `short:"o" enum:"table,json" default:"table" help:"table or json."`
 	Data    string `env:"DIMMER_DATA" default:".dimmer" placeholder:"DIR" type:"path" help:"Folder of a development server."`
@@ -87,7 +87,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("dimmer"),
-		kong.Description("Feature flags and progressive exposure: ramp, watch, kill."),
+		kong.Description("Feature flags and progressive exposure: ramp, watch, kill.\n\n"+
+			"The token comes from DIMMER_TOKEN, or from the development server of --data when that is whom we talk to."),
 		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { exited = code }))
 	if err != nil {
@@ -105,6 +106,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "dimmer: %v\nTry dimmer --help.\n", err)
 		return exitUsage
 	}
+	c.Token = os.Getenv("DIMMER_TOKEN")
 	a := &app{ctx: ctx, globals: c.Globals, out: stdout, err: stderr}
 	parsed.Bind(a)
 	return exitCode(parsed.Run(), stderr)
@@ -138,6 +140,5 @@ type app struct {
 type versionCmd struct{}
 
 func (versionCmd) Run(a *app) error {
-	_, err := fmt.Fprintln(a.out, "dimmer", version)
-	return err
+	return a.say(map[string]any{"version": version}, "dimmer "+version)
 }

@@ -199,11 +199,17 @@ func (c *backupCmd) Run(a *app) (err error) {
 	if err := os.Rename(tmp.Name(), c.File); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "wrote %s, %d bytes\n", c.File, n)
-	return err
+	return a.say(map[string]any{"file": c.File, "bytes": n}, fmt.Sprintf("wrote %s, %d bytes", c.File, n))
 }
 
 type doctorCmd struct{}
+
+// checked is one line of the doctor's findings. Status is ok, warning or bad.
+type checked struct {
+	What   string `json:"what"`
+	Status string `json:"status"`
+	Detail string `json:"detail"`
+}
 
 // Run checks one thing after another and says of each what it found; it fails when one of them is bad.
 func (doctorCmd) Run(a *app) error {
@@ -213,32 +219,90 @@ func (doctorCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	found := []checked{}
 	bad := 0
-	report := func(what string, err error, detail string) {
-		mark := a.colour(green, "ok ")
+	ask := func(what, path string, read func([]byte) string) []byte {
+		r, err := api.do(ctx, request{method: http.MethodGet, path: path})
 		if err != nil {
-			mark, detail = a.colour(red, "BAD"), err.Error()
 			bad++
+			found = append(found, checked{what, "bad", err.Error()})
+			return nil
 		}
-		fmt.Fprintf(a.out, "%s  %-10s %s\n", mark, what, detail)
+		found = append(found, checked{what, "ok", read(r.body)})
+		return r.body
 	}
-	_, err = api.do(ctx, request{method: http.MethodGet, path: "/readyz"})
-	report("server", err, api.base+" is ready")
-	who, err := api.do(ctx, request{method: http.MethodGet, path: "/v1/whoami"})
-	report("token", err, string(who.body))
-	stored, err := api.do(ctx, request{method: http.MethodGet, path: "/v1/store"})
-	report("store", err, string(stored.body))
-	if err == nil {
-		var s struct {
-			Warnings []string `json:"warnings"`
-		}
-		_ = json.Unmarshal(stored.body, &s)
-		for _, warning := range s.Warnings {
-			fmt.Fprintf(a.out, "%s  %-10s %s\n", a.colour(amber, "!! "), "store", warning)
-		}
+	ask("server", "/readyz", func([]byte) string { return api.base + " is ready" })
+	ask("token", "/v1/whoami", describePrincipal)
+	var report struct {
+		Warnings []string `json:"warnings"`
+	}
+	if body := ask("store", "/v1/store", describeStore); body != nil {
+		_ = json.Unmarshal(body, &report) // it was read once already
+	}
+	for _, warning := range report.Warnings {
+		found = append(found, checked{"store", "warning", warning})
+	}
+	if err := a.printChecks(found); err != nil {
+		return err
 	}
 	if bad > 0 {
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+func (a *app) printChecks(found []checked) error {
+	if a.globals.Output == "json" {
+		return a.say(map[string]any{"checks": found}, "")
+	}
+	for _, c := range found {
+		mark := a.colour(green, "ok ")
+		switch c.Status {
+		case "bad":
+			mark = a.colour(red, "BAD")
+		case "warning":
+			mark = a.colour(amber, "!! ")
+		}
+		fmt.Fprintf(a.out, "%s  %-8s %s\n", mark, c.What, plain(c.Detail))
+	}
+	return nil
+}
+
+func describePrincipal(body []byte) string {
+	var p struct {
+		Name        string `json:"name"`
+		Kind        string `json:"kind"`
+		Role        string `json:"role"`
+		Project     string `json:"project"`
+		Environment string `json:"environment"`
+	}
+	if err := json.Unmarshal(body, &p); err != nil {
+		return string(body)
+	}
+	text := fmt.Sprintf("%q, %s", p.Name, p.Kind)
+	for _, part := range []struct{ label, value string }{{"role", p.Role}, {"project", p.Project}, {"environment", p.Environment}} {
+		if part.value != "" {
+			text += ", " + part.label + " " + part.value
+		}
+	}
+	return text
+}
+
+func describeStore(body []byte) string {
+	var s struct {
+		Backend  string  `json:"backend"`
+		Replicas int     `json:"replicas"`
+		Used     float64 `json:"used"`
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return string(body)
+	}
+	text := s.Backend
+	if s.Backend != "local" {
+		text += fmt.Sprintf(", %d replicas", s.Replicas)
+	}
+	if s.Used > 0 {
+		text += fmt.Sprintf(", %.0f %% of its memory used", s.Used*100)
+	}
+	return text
 }

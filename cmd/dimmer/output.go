@@ -25,6 +25,19 @@ func show[T any](a *app, body []byte, table func(w io.Writer, v T)) error {
 	return w.Flush()
 }
 
+// say prints what the command itself found out: v with -o json, else the text.
+func (a *app) say(v any, text string) error {
+	if a.globals.Output != "json" {
+		_, err := fmt.Fprintln(a.out, text)
+		return err
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return printJSON(a.out, data)
+}
+
 func printJSON(w io.Writer, body []byte) error {
 	if len(body) == 0 {
 		body = []byte("{}")

@@ -233,14 +233,19 @@ func (c *clearCmd) Run(a *app) error {
 	if len(ids) == 0 {
 		return &exitError{exitNotFound, fmt.Errorf("%s is not killed in %s", c.Flag, c.Environment)}
 	}
+	cleared := []json.RawMessage{}
 	for _, id := range ids {
 		resp, err := api.do(a.ctx, request{method: http.MethodDelete, path: path + pathf("/%s", id), query: url.Values{"reason": {c.Reason}}})
 		if err != nil {
 			return err
 		}
-		if err := show(a, resp.body, func(w io.Writer, _ struct{}) { fmt.Fprintf(w, "cleared %s of %s in %s\n", id, c.Flag, c.Environment) }); err != nil {
-			return err
+		cleared = append(cleared, resp.body)
+		if a.globals.Output != "json" {
+			fmt.Fprintf(a.out, "cleared %s of %s in %s\n", plain(id), plain(c.Flag), plain(c.Environment))
 		}
+	}
+	if a.globals.Output == "json" {
+		return a.say(map[string]any{"items": cleared}, "")
 	}
 	return nil
 }
@@ -261,7 +266,7 @@ func openKills(a *app, api *client, path string) ([]string, error) {
 	}
 	var ids []string
 	for _, k := range list.Items {
-		if len(k.Cleared) == 0 {
+		if len(k.Cleared) == 0 || string(k.Cleared) == "null" {
 			ids = append(ids, k.ID)
 		}
 	}
