@@ -45,9 +45,9 @@ func (x *distribution) pick(c *Context) *Outcome {
 		if d.kind == datumText && d.text != "" {
 			return pickKey(x, d.text)
 		}
-		if n, ok := d.integer(); ok {
-			var buf [20]byte
-			return pickKey(x, strconv.AppendInt(buf[:0], n, 10))
+		var buf [keyBytes]byte
+		if key, ok := d.integerKey(&buf); ok {
+			return pickKey(x, key)
 		}
 	}
 	return x.keyless
@@ -81,6 +81,15 @@ func (d *datum) integer() (int64, bool) {
 		return 0, false
 	}
 	return exactInteger(d.number)
+}
+
+// keyBytes is room for the key of a number.
+const keyBytes = 20
+
+// integerKey is the key of a number, written into buf.
+func (d *datum) integerKey(buf *[keyBytes]byte) ([]byte, bool) {
+	n, ok := d.integer()
+	return strconv.AppendInt(buf[:0], n, 10), ok
 }
 
 // integerText is the key of a number.

@@ -15,11 +15,10 @@ type compiler struct {
 	place
 	uses  []use
 	found map[use]int // index of uses, with hash and times 0, when there are many
-	nodes int         // conditions in the document
+	nodes uint32      // conditions in the document
 
-	// wanted asks where a reference stands; it is answered in wantedAt. Only asked when there is a problem to report.
-	wanted   *use
-	wantedAt string
+	// wanted asks where references stand first, as JSON pointers. It is asked only when there is a problem to report.
+	wanted map[use]string
 }
 
 // use is a document that another one refers to.
@@ -27,13 +26,13 @@ type use struct {
 	kind  Kind // KindFlag, KindSegment, or KindList with key "<segment>:<side>"
 	key   string
 	hash  uint64
-	times int // how often one evaluation can follow the reference
+	times uint32 // how often one evaluation can follow the reference
 }
 
 func (k *compiler) refer(kind Kind, key string) *reference {
 	hash := hashString(key)
-	if k.wanted != nil && k.wanted.kind == kind && k.wanted.key == key && k.wantedAt == "" {
-		k.wantedAt = k.pointer()
+	if at, ok := k.wanted[use{kind: kind, key: key}]; ok && at == "" {
+		k.wanted[use{kind: kind, key: key}] = k.pointer()
 	}
 	if i := k.findUse(kind, key); i >= 0 {
 		k.uses[i].times++

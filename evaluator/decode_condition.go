@@ -187,7 +187,7 @@ func (d *decoder) instant0() string {
 }
 
 func (d *decoder) decodeList() (l List) {
-	l.Key = d.key
+	l.Key, l.Shard = d.key, noShard
 	d.document("key", func(name string) {
 		switch name {
 		case "segment":
@@ -195,7 +195,9 @@ func (d *decoder) decodeList() (l List) {
 		case "side":
 			l.Side = d.text0()
 		case "shard":
-			l.Shard = int(d.integer0())
+			if l.Shard = int(d.integer0()); l.Shard < 0 {
+				d.problem("must not be negative")
+			}
 		case "fingerprints":
 			l.Fingerprints = d.text0()
 		default:

@@ -1,7 +1,73 @@
 package evaluator
 
 // Outcome is the answer for a flag and a context. It is never nil, allocates nothing and takes no lock.
-func (s *Snapshot) Outcome(flag string, c *Context) *Outcome { panic("not written yet") }
+func (s *Snapshot) Outcome(flag string, c *Context) *Outcome {
+	if s == nil {
+		return outcomeNotFound
+	}
+	n := s.nodes[tableFlags].get(hashString(flag), flag)
+	if n == nil {
+		return outcomeNotFound
+	}
+	return s.answer(n, c)
+}
+
+func (s *Snapshot) answer(n *node, c *Context) *Outcome {
+	if n.plain != nil {
+		return n.plain
+	}
+	if c == nil {
+		c = emptyContext
+	} else if c.err != nil {
+		return outcomeContext
+	}
+	return n.flag.evaluate(s, c)
+}
+
+// outcomeOf is the answer of a flag that another document refers to.
+func (s *Snapshot) outcomeOf(r *reference, c *Context) *Outcome {
+	n := s.nodes[tableFlags].get(r.hash, r.key)
+	switch {
+	case n == nil:
+		return outcomeNotFound // not reachable: what refers to it is quarantined
+	case n.plain != nil:
+		return n.plain
+	}
+	return n.flag.evaluate(s, c)
+}
+
+// inSegment says whether the context is in a segment that another document refers to.
+func (s *Snapshot) inSegment(r *reference, c *Context) truth {
+	n := s.nodes[tableSegments].get(r.hash, r.key)
+	if n == nil || n.segment == nil {
+		return broken // not reachable: what refers to it is quarantined
+	}
+	return n.contains(s, c)
+}
+
+// evaluate goes through the steps from the prerequisites on.
+func (f *flag) evaluate(s *Snapshot, c *Context) *Outcome {
+	for _, r := range f.prerequisites {
+		if !r.accepts(s.outcomeOf(r, c)) {
+			return f.failed
+		}
+	}
+	for i := range f.rules {
+		r := &f.rules[i]
+		if r.when != nil {
+			switch r.when.eval(s, c) {
+			case no:
+				continue
+			case broken:
+				return outcomeGeneral
+			}
+		}
+		if o := r.serve.pick(c); o != nil {
+			return o
+		}
+	}
+	return f.fallback.pick(c)
+}
 
 // Evaluate is [Snapshot.Outcome], spread out.
 func (s *Snapshot) Evaluate(flag string, c *Context) Result {
@@ -15,7 +81,17 @@ func (s *Snapshot) EvaluateAll(c *Context, visit func(key string, r Result)) {
 
 // OutcomeAll visits every flag with its answer, all from this one snapshot, in no particular order.
 func (s *Snapshot) OutcomeAll(c *Context, visit func(key string, o *Outcome)) {
-	panic("not written yet")
+	if s == nil {
+		return
+	}
+	flags := &s.nodes[tableFlags]
+	for i := range flags.shards {
+		for j := range flags.shards[i].slots {
+			if slot := &flags.shards[i].slots[j]; slot.value != nil {
+				visit(slot.key, s.answer(slot.value, c))
+			}
+		}
+	}
 }
 
 // Bool is the answer of a boolean flag. When the result carries an error the caller's default is to be used.

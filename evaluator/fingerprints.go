@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sort"
+	"strings"
 )
 
 // fingerprints is one shard of a list: an immutable set of 128-bit fingerprints. A fingerprint's slot follows from its value alone and
@@ -33,7 +34,7 @@ const (
 func newFingerprints(text string) (f *fingerprints, problem string) {
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
 	switch {
-	case err != nil:
+	case err != nil || strings.ContainsAny(text, "\r\n"): // which the decoder passes over
 		return nil, "is not padded base64"
 	case len(data)%printBytes != 0:
 		return nil, "is not a whole number of 16-byte fingerprints"

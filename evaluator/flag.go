@@ -2,8 +2,6 @@ package evaluator
 
 import (
 	"regexp"
-	"slices"
-	"strings"
 )
 
 // The limits of a flag.
@@ -72,7 +70,7 @@ type flagCompiler struct {
 	flag     flag
 }
 
-func compileFlag(doc Document, wanted *use) *flagCompiler {
+func compileFlag(doc Document, wanted map[use]string) *flagCompiler {
 	d := newDecoder(doc)
 	f := d.decodeFlag()
 	k := &flagCompiler{compiler: compiler{place: d.place, wanted: wanted}}
@@ -84,14 +82,6 @@ func compileFlag(doc Document, wanted *use) *flagCompiler {
 	k.heading(&f)
 	k.body(&f)
 	return k
-}
-
-// hasProblem says whether a problem lies at or below one of the document's members.
-func (k *compiler) hasProblem(names ...string) bool {
-	return slices.ContainsFunc(k.problems, func(p Problem) bool {
-		first, _, _ := strings.Cut(strings.TrimPrefix(p.Path, "/"), "/")
-		return slices.Contains(names, first)
-	})
 }
 
 // heading compiles what killed and disabled flags need: type, variants, off.
@@ -168,10 +158,12 @@ func (k *flagCompiler) variant(key string) *variant {
 
 var saltPattern = regexp.MustCompile(`^[a-z0-9]{12}$`)
 
+const saltProblem = "must be %d characters of [a-z0-9]"
+
 // body compiles the rest. It goes on after problems, to find them all.
 func (k *flagCompiler) body(f *Flag) {
-	if k.salt = f.Salt; len(f.Salt) != saltLength || !saltPattern.MatchString(f.Salt) {
-		k.problemIn("salt", "must be %d characters of [a-z0-9]", saltLength)
+	if k.salt = f.Salt; !saltPattern.MatchString(f.Salt) {
+		k.problemIn("salt", saltProblem, saltLength)
 	}
 	k.flag.failed = k.head.outcome(&k.head.off, reasonDefault, causePrerequisite, "")
 	k.in("prerequisites")

@@ -3,6 +3,7 @@ package evaluator
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,6 +37,7 @@ type place struct {
 	key      string
 	steps    []step
 	problems []Problem
+	bad      []string // the members at the top that have problems, also ones that are not remembered
 }
 
 // step is a member's name, or with an empty name an element's index.
@@ -53,9 +55,17 @@ func (p *place) problem(format string, args ...any) {
 }
 
 func (p *place) problemErr(err error, format string, args ...any) {
+	if len(p.steps) > 0 && !slices.Contains(p.bad, p.steps[0].name) {
+		p.bad = append(p.bad, p.steps[0].name)
+	}
 	if len(p.problems) < maxProblems {
 		p.problems = append(p.problems, Problem{Kind: p.kind, Key: p.key, Path: p.pointer(), Msg: fmt.Sprintf(format, args...), Err: err})
 	}
+}
+
+// hasProblem says whether a problem lies at or below one of the document's members.
+func (p *place) hasProblem(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(p.bad, name) })
 }
 
 // problemIn is problem for a member of where the work is.
