@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -27,6 +30,15 @@ type MirrorOptions struct {
 	Logger  *slog.Logger                           // nil: discards
 }
 
+// How a mirror keeps time.
+const (
+	headEvery    = time.Second            // a watch that has stalled is noticed after two of these
+	answerWithin = 3 * time.Second        // a question that takes longer has no answer
+	readWithin   = 30 * time.Second       // a full read
+	retryFirst   = 100 * time.Millisecond // the most that is waited before the first retry; doubled up to
+	retryMost    = 2 * time.Second
+)
+
 // Mirror is a local replica of one scope that follows the store. Reads cost nothing; they may be called concurrently, before Run and after it.
 //
 // A mirror never goes back within an epoch, and never to an earlier epoch. While the store does not answer, is empty where it was not ([ErrEmptied]), or answers with
@@ -39,6 +51,11 @@ type Mirror struct {
 	now      atomic.Pointer[moment] // what is known; never nil
 	ready    chan struct{}          // closed after the first load
 	answered atomic.Int64           // when the store last answered, in Unix nanoseconds; 0: never
+
+	// Run's goroutine alone:
+	loaded  bool
+	reload  bool // the next attempt takes a full read
+	failing bool // said in the log
 }
 
 // moment is a state until there is a newer one.
@@ -65,13 +82,10 @@ func NewMirror(s Store, scope string, opts MirrorOptions) *Mirror {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	opts.Logger = opts.Logger.With("scope", scope)
-	m := &Mirror{store: s, scope: scope, opts: opts, ready: make(chan struct{})}
+	m := &Mirror{store: s, scope: scope, opts: opts, ready: make(chan struct{}), reload: true}
 	m.now.Store(&moment{state: &State{}, next: make(chan struct{})})
 	return m
 }
-
-// Run loads the scope and follows it until ctx ends (nil) or the store is closed ([ErrClosed]); whatever else goes wrong, it tries again. It is called once.
-func (m *Mirror) Run(ctx context.Context) error { panic("TODO") }
 
 // Ready is closed after the first full load.
 func (m *Mirror) Ready() <-chan struct{} { return m.ready }
@@ -80,7 +94,228 @@ func (m *Mirror) Ready() <-chan struct{} { return m.ready }
 func (m *Mirror) State() *State { return m.now.Load().state }
 
 // Sync asks the store where the scope stands and waits until State is there, or beyond.
-func (m *Mirror) Sync(ctx context.Context) (*State, error) { panic("TODO") }
+func (m *Mirror) Sync(ctx context.Context) (*State, error) {
+	head, err := m.store.Head(ctx, m.scope)
+	if err != nil {
+		return nil, fmt.Errorf("sync %s: %w", m.scope, err)
+	}
+	m.heard()
+	for {
+		now := m.now.Load()
+		if now.state.head.Cursor().Compare(head.Cursor()) >= 0 {
+			return now.state, nil
+		}
+		select {
+		case <-now.next:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: sync %s: this process has not come to revision %d: %w", ErrUnavailable, m.scope, head.Revision, ctx.Err())
+		}
+	}
+}
 
 // Age is how long ago the store last answered for this scope; the largest duration when it never did. It is asked every second.
-func (m *Mirror) Age(now time.Time) time.Duration { panic("TODO") }
+func (m *Mirror) Age(now time.Time) time.Duration {
+	at := m.answered.Load()
+	if at == 0 {
+		return math.MaxInt64
+	}
+	return max(0, now.Sub(time.Unix(0, at)))
+}
+
+func (m *Mirror) heard() { m.answered.Store(m.opts.Clock().UnixNano()) }
+
+// Run loads the scope and follows it until ctx ends (nil) or the store is closed ([ErrClosed]); whatever else goes wrong, it tries again. It is called once.
+func (m *Mirror) Run(ctx context.Context) error {
+	for attempt := 0; ; attempt++ {
+		began := time.Now()
+		err := m.follow(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrClosed):
+			return err
+		case time.Since(began) > retryMost:
+			attempt = 0 // it worked for a while, or the attempt was a long wait itself
+		}
+		m.failed(err)
+		timer := time.NewTimer(m.opts.Jitter(min(retryMost, retryFirst<<min(attempt, 10))))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+// failed says in the log what went wrong, once for each outage.
+func (m *Mirror) failed(err error) {
+	switch {
+	case errors.Is(err, ErrCompacted), errors.Is(err, ErrEpoch), errors.Is(err, errMoved):
+		m.opts.Logger.Info("reloads from the store", "cause", err)
+	case errors.Is(err, errStalled), errors.Is(err, ErrGap):
+		m.opts.Logger.Warn("reloads from the store", "cause", err)
+	case !m.failing:
+		m.failing = true
+		m.opts.Logger.Warn("lost the store; serves what is known", "cause", err, "revision", m.State().head.Revision)
+	}
+}
+
+var (
+	errMoved   = errors.New("store: the head is of another history than what was followed")
+	errBehind  = errors.New("store: it is behind what was read from it before")
+	errStalled = errors.New("store: the watch stands still while the head has moved")
+)
+
+// follow is one attempt: reconcile, load where needed, watch. It always returns an error.
+func (m *Mirror) follow(ctx context.Context) error {
+	if err := m.align(ctx); err != nil {
+		return err
+	}
+	if m.reload {
+		if err := m.load(ctx); err != nil {
+			return err
+		}
+	}
+	if m.failing {
+		m.failing = false
+		m.opts.Logger.Info("has the store again", "revision", m.State().head.Revision)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	polled := make(chan struct{})
+	go func() {
+		defer close(polled)
+		stop(m.poll(ctx))
+	}()
+	err := m.watch(ctx)
+	stop(err)
+	<-polled
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // what ended it first
+	}
+	if errors.Is(err, ErrCompacted) || errors.Is(err, ErrEpoch) || errors.Is(err, ErrGap) || errors.Is(err, errStalled) || errors.Is(err, errMoved) {
+		m.reload = true
+	}
+	return err
+}
+
+// align tells the store what is known here, and finds out whether it can be followed from there.
+func (m *Mirror) align(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	known := m.State().head
+	head, err := m.store.Reconcile(ctx, m.scope, known)
+	if err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	m.heard()
+	switch {
+	case head.Epoch != known.Epoch || head.Revision == known.Revision && head.Hash != known.Hash:
+		m.reload = true
+	case head.Revision < known.Revision:
+		return fmt.Errorf("%w: revision %d, of %d", errBehind, head.Revision, known.Revision)
+	}
+	return nil
+}
+
+// load takes a full read.
+func (m *Mirror) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	next, err := m.store.Read(ctx, m.scope)
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	m.heard()
+	known := m.State().head
+	switch c := next.head.Cursor().Compare(known.Cursor()); {
+	case !m.loaded:
+	case c < 0:
+		return fmt.Errorf("%w: epoch %d, revision %d, of %d, %d", errBehind, next.head.Epoch, next.head.Revision, known.Epoch, known.Revision)
+	case c == 0 && next.head.Hash != known.Hash:
+		return fmt.Errorf("%w, though its epoch is the same", errMoved)
+	case c == 0:
+		m.reload = false
+		return nil
+	}
+	m.reload = false
+	m.step(next, nil)
+	return nil
+}
+
+// step moves on, and tells those who are to know.
+func (m *Mirror) step(next *State, e *Entry) {
+	before := m.now.Load()
+	m.now.Store(&moment{state: next, next: make(chan struct{})})
+	close(before.next)
+	if !m.loaded {
+		m.loaded = true
+		close(m.ready)
+	}
+	m.opts.OnStep(Step{State: next, Entry: e})
+	if before.state.head.Revision > 0 && next.head.Epoch != before.state.head.Epoch {
+		m.opts.Logger.Warn("the store's history was rewritten", "epoch", next.head.Epoch, "revision", next.head.Revision,
+			"epoch before", before.state.head.Epoch, "revision before", before.state.head.Revision)
+		m.opts.OnEpoch(before.state, next)
+	}
+}
+
+// watch applies entries as they come.
+func (m *Mirror) watch(ctx context.Context) error {
+	for e, err := range m.store.Watch(ctx, m.scope, m.State().head.Cursor()) {
+		if err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		m.heard()
+		next, err := m.State().Apply(e)
+		if err != nil {
+			return fmt.Errorf("watch: %w: %w", ErrGap, err)
+		}
+		m.step(next, &e)
+	}
+	return fmt.Errorf("%w: the watch ended without saying why", ErrUnavailable)
+}
+
+// poll reads the head every second: an unanswered question ends the attempt, since what comes after it may be another store; and a watch that has
+// stalled is found out.
+func (m *Mirror) poll(ctx context.Context) error {
+	ticker := time.NewTicker(headEvery)
+	defer ticker.Stop()
+	var last *State // what was known at the last tick, if the head was ahead of it
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		known := m.State() // before the question: the answer cannot be older
+		head, err := m.head(ctx)
+		if err != nil {
+			return fmt.Errorf("head: %w", err)
+		}
+		switch {
+		case head == known.head:
+			last = nil
+		case head.Epoch != known.head.Epoch && known.head.Revision > 0:
+			return fmt.Errorf("%w: its epoch is %d, not %d", errMoved, head.Epoch, known.head.Epoch)
+		case head.Revision < known.head.Revision:
+			return fmt.Errorf("%w: revision %d, of %d", errBehind, head.Revision, known.head.Revision)
+		case head.Revision == known.head.Revision:
+			return fmt.Errorf("%w: at revision %d", errMoved, head.Revision)
+		case last == known:
+			return fmt.Errorf("%w: from revision %d to %d", errStalled, known.head.Revision, head.Revision)
+		default:
+			last = known
+		}
+	}
+}
+
+func (m *Mirror) head(ctx context.Context) (Head, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	head, err := m.store.Head(ctx, m.scope)
+	if err == nil {
+		m.heard()
+	}
+	return head, err
+}

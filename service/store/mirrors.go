@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -15,18 +17,145 @@ type MirrorsOptions struct {
 	Logger  *slog.Logger
 }
 
-// Mirrors runs one Mirror for each scope that was asked for.
-type Mirrors struct{}
+// Mirrors runs one Mirror for each scope that was asked for. All methods may be called concurrently; Get before Run waits for it.
+type Mirrors struct {
+	store Store
+	opts  MirrorsOptions
+
+	mu      sync.RWMutex
+	ctx     context.Context // of Run; nil before it
+	ended   bool            // nothing is started any more
+	scopes  map[string]*following
+	leaving map[string]*following // dropped, its goroutine possibly still at work
+	work    sync.WaitGroup
+}
+
+// following is a mirror with its goroutine.
+type following struct {
+	mirror *Mirror
+	cancel context.CancelFunc // nil: not started
+	done   chan struct{}
+}
 
 // NewMirrors makes an empty set. Run makes it work.
-func NewMirrors(s Store, opts MirrorsOptions) *Mirrors { panic("TODO") }
+func NewMirrors(s Store, opts MirrorsOptions) *Mirrors {
+	return &Mirrors{store: s, opts: opts, scopes: map[string]*following{}, leaving: map[string]*following{}}
+}
 
-// Run owns the goroutines of all mirrors. It ends with ctx, after they have ended.
-func (m *Mirrors) Run(ctx context.Context) error { panic("TODO") }
+// Run owns the goroutines of all mirrors. It ends with ctx, after they have ended. It is called once.
+func (m *Mirrors) Run(ctx context.Context) error {
+	m.mu.Lock()
+	m.ctx = ctx
+	for scope, f := range m.scopes {
+		m.start(scope, f)
+	}
+	m.mu.Unlock()
+	<-ctx.Done()
+	m.mu.Lock()
+	m.ended = true
+	m.mu.Unlock()
+	m.work.Wait()
+	return nil
+}
+
+// start runs a mirror, after an earlier one of the same scope has ended. The caller holds mu, and Run has begun.
+func (m *Mirrors) start(scope string, f *following) {
+	if m.ended {
+		f.cancel = func() {}
+		close(f.done)
+		return
+	}
+	var ctx context.Context
+	ctx, f.cancel = context.WithCancel(m.ctx)
+	earlier := m.leaving[scope]
+	m.work.Go(func() {
+		defer m.left(scope, f)
+		if earlier != nil {
+			<-earlier.done
+		}
+		if err := f.mirror.Run(ctx); err != nil && m.opts.Logger != nil {
+			m.opts.Logger.Warn("follows a scope no more", "scope", scope, "cause", err)
+		}
+	})
+}
+
+// left notes that a mirror's goroutine has ended.
+func (m *Mirrors) left(scope string, f *following) {
+	f.cancel()
+	close(f.done)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leaving[scope] == f {
+		delete(m.leaving, scope)
+	}
+}
 
 // Get returns the running mirror of a scope. It starts it when needed, and waits for the first load, at most until ctx ends: then
 // the error wraps ErrUnavailable and the context's.
-func (m *Mirrors) Get(ctx context.Context, scope string) (*Mirror, error) { panic("TODO") }
+func (m *Mirrors) Get(ctx context.Context, scope string) (*Mirror, error) {
+	m.mu.RLock()
+	f := m.scopes[scope]
+	m.mu.RUnlock()
+	if f == nil {
+		if err := CheckScope(scope); err != nil {
+			return nil, err
+		}
+		f = m.add(scope)
+	}
+	select {
+	case <-f.mirror.Ready():
+		return f.mirror, nil
+	default:
+	}
+	select {
+	case <-f.mirror.Ready():
+		return f.mirror, nil
+	case <-f.done:
+		return nil, fmt.Errorf("%w: %s is not followed any more", ErrUnavailable, scope)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %s is not loaded yet: %w", ErrUnavailable, scope, ctx.Err())
+	}
+}
 
-// Drop stops following a scope (its project was deleted). Its mirror keeps its last state.
-func (m *Mirrors) Drop(scope string) { panic("TODO") }
+func (m *Mirrors) add(scope string) *following {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.scopes[scope]; f != nil {
+		return f
+	}
+	opts := MirrorOptions{Clock: m.opts.Clock, Jitter: m.opts.Jitter, Logger: m.opts.Logger}
+	if m.opts.OnStep != nil {
+		opts.OnStep = func(s Step) { m.opts.OnStep(scope, s) }
+	}
+	if m.opts.OnEpoch != nil {
+		opts.OnEpoch = func(before, after *State) { m.opts.OnEpoch(scope, before, after) }
+	}
+	f := &following{mirror: NewMirror(m.store, scope, opts), done: make(chan struct{})}
+	m.scopes[scope] = f
+	if m.ctx != nil {
+		m.start(scope, f)
+	}
+	return f
+}
+
+// Drop stops following a scope (its project was deleted), without waiting: a callback that has begun may still be at work afterwards. Those who hold
+// the mirror keep its last state.
+func (m *Mirrors) Drop(scope string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.scopes[scope]
+	if f == nil {
+		return
+	}
+	delete(m.scopes, scope)
+	if f.cancel == nil { // Run has not begun
+		close(f.done)
+		return
+	}
+	f.cancel()
+	select {
+	case <-f.done:
+	default:
+		m.leaving[scope] = f
+	}
+}
