@@ -1,0 +1,117 @@
+package feed
+
+import (
+	"sync"
+
+	"github.com/dimmerhq/dimmer/evaluator"
+)
+
+// MaxMessage is up to where messages of changes are filled, in bytes of documents: at most 1 MiB with their framing. A single document that is
+// larger goes alone.
+const MaxMessage = 1<<20 - 4<<10
+
+// framing is what a change takes beyond its kind, key and JSON, at most.
+const framing = 32
+
+// Full is a whole ruleset, encoded.
+type Full struct {
+	position
+	messages [][]byte
+	bytes    int
+}
+
+// Revision is the one that a client is at after taking it.
+func (f *Full) Revision() evaluator.Revision { return f.revision }
+
+// Digest is that of the ruleset.
+func (f *Full) Digest() evaluator.Digest { return f.digest }
+
+// Messages are the documents and the commit, encoded, in the order in which they have to be sent. They are shared and must not be changed.
+func (f *Full) Messages() [][]byte { return f.messages }
+
+// fullSlot encodes a node's ruleset at most once, when the first stream asks.
+type fullSlot struct {
+	at   evaluator.Revision
+	once sync.Once
+	node *Node // nil once encoded
+	full *Full
+}
+
+func (s *fullSlot) get() *Full {
+	s.once.Do(func() {
+		n := s.node
+		docs := make([]evaluator.Document, 0, n.snapshot.Len())
+		for d := range n.snapshot.Documents() {
+			docs = append(docs, d)
+		}
+		f := &Full{position: position{n.Revision(), n.Digest()}}
+		f.messages = encode(n.feed.encoder, docs, f.position)
+		for _, m := range f.messages {
+			f.bytes += len(m)
+		}
+		s.full, s.node = f, nil
+	})
+	return s.full
+}
+
+// Full is the ruleset for a client that is at rev, which must not be beyond the node: the node's, or that of another node of the feed from
+// which [Node.After] leads on, at rev or beyond it. It is encoded when the first stream asks, then shared, so that a thousand
+// streams that connect while changes come cost one encoding.
+func (n *Node) Full(rev evaluator.Revision) *Full {
+	for {
+		slot := n.feed.full.Load()
+		if slot != nil && slot.at.Compare(rev) >= 0 && n.reaches(slot) {
+			return slot.get()
+		}
+		fresh := &fullSlot{node: n, at: n.Revision()}
+		if n.feed.full.CompareAndSwap(slot, fresh) {
+			return fresh.get()
+		}
+	}
+}
+
+// reaches says whether a client that took the slot's ruleset gets from there to the newest with a few steps.
+func (n *Node) reaches(slot *fullSlot) bool {
+	if _, kept := n.After(slot.at); !kept {
+		return false
+	}
+	behind := 0
+	for i := len(n.steps) - 1; i >= 0 && n.steps[i].revision.Compare(slot.at) > 0; i-- {
+		behind++
+	}
+	return behind <= maxBehind
+}
+
+// maxBehind is how many steps a shared encoding of the whole ruleset may be old.
+const maxBehind = 64
+
+// ForgetFull makes the next stream that needs a full have it encoded anew: somebody found it damaged.
+func (f *Feed) ForgetFull() { f.full.Store(nil) }
+
+// dropOldFull gives up an encoding that is too old to be sent, so that it is not kept for nothing.
+func (f *Feed) dropOldFull() {
+	if slot := f.full.Load(); slot != nil && !f.Current().reaches(slot) {
+		f.full.CompareAndSwap(slot, nil)
+	}
+}
+
+// encode makes the messages of a step: documents in parts, then the commit.
+func encode(e Encoder, docs []evaluator.Document, to position) [][]byte {
+	if e == nil {
+		return nil
+	}
+	var out [][]byte
+	start, size := 0, 0
+	for i, d := range docs {
+		n := len(d.Kind) + len(d.Key) + len(d.JSON) + framing
+		if i > start && size+n > MaxMessage {
+			out = append(out, e.Changes(docs[start:i]))
+			start, size = i, 0
+		}
+		size += n
+	}
+	if start < len(docs) {
+		out = append(out, e.Changes(docs[start:]))
+	}
+	return append(out, e.Commit(to.revision, len(docs), to.digest))
+}
