@@ -63,6 +63,17 @@ func parsePath(text string) (path, error) {
 	}, nil
 }
 
+var nameEscape = strings.NewReplacer(`\`, `\\`, ".", `\.`)
+
+// String is the path as it is authored.
+func (p *path) String() string {
+	text := nameEscape.Replace(p.first)
+	for i := range p.rest {
+		text += "." + nameEscape.Replace(p.rest[i].text)
+	}
+	return text
+}
+
 // find is the attribute's value in the context; nil when it is missing. An array is not entered.
 func (p *path) find(c *Context) *datum {
 	if p.isKey {

@@ -68,28 +68,37 @@ func (n *node) contains(s *Snapshot, c *Context) truth {
 
 func (m *members) has(side *listSide, c *Context) bool {
 	for i := range m.inline {
-		if in := &m.inline[i]; in.path.anyKey(c, func(d *datum) bool { return in.hasKey(d) }) {
+		if m.inline[i].hasAny(c) {
 			return true
 		}
 	}
-	return m.list != nil && side != nil && m.list.path.anyKey(c, func(d *datum) bool { return m.list.has(side, d) })
+	return m.list != nil && side != nil && m.list.hasAny(side, c)
 }
 
-// anyKey asks for each candidate of a path.
-func (p *path) anyKey(c *Context, has func(d *datum) bool) bool {
-	d := p.find(c)
-	if d == nil {
-		return false
+func (in *inlineKeys) hasAny(c *Context) bool {
+	d := in.path.find(c)
+	if d == nil || d.kind != datumArray {
+		return d != nil && in.hasKey(d)
 	}
-	if d.kind == datumArray {
-		for i := range d.more.elements {
-			if has(&d.more.elements[i]) {
-				return true
-			}
+	for i := range d.more.elements {
+		if in.hasKey(&d.more.elements[i]) {
+			return true
 		}
-		return false
 	}
-	return has(d)
+	return false
+}
+
+func (l *listRef) hasAny(side *listSide, c *Context) bool {
+	d := l.path.find(c)
+	if d == nil || d.kind != datumArray {
+		return d != nil && l.hasKey(side, d)
+	}
+	for i := range d.more.elements {
+		if l.hasKey(side, &d.more.elements[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (in *inlineKeys) hasKey(d *datum) bool {
@@ -101,7 +110,7 @@ func (in *inlineKeys) hasKey(d *datum) bool {
 	return ok && in.keys.hasBytes(key)
 }
 
-func (l *listRef) has(side *listSide, d *datum) bool {
+func (l *listRef) hasKey(side *listSide, d *datum) bool {
 	if d.kind == datumText {
 		return d.text != "" && side.has(fingerprint(l.salt, d.text))
 	}

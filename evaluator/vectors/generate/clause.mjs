@@ -77,6 +77,6 @@ function modulo(path, [divisor, remainder, ...rest], turned) {
   return (context) => {
     const usable = candidates(lookup(context, path)).map(integer).filter((v) => v !== undefined);
     if (usable.length === 0) return false;
-    return usable.some((n) => ((n % divisor) + divisor) % divisor === remainder) !== turned;
+    return usable.some((n) => (n % divisor) + (n % divisor < 0 ? divisor : 0) === remainder) !== turned;
   };
 }
