@@ -1,0 +1,147 @@
+package dimmer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// When to give up a node, and when to try the next.
+const (
+	connectTimeout = 10 * time.Second
+	linkSilence    = 15 * time.Second // a node that says nothing for this long is dead; it owes a heartbeat each 5 s
+	laggingLimit   = 5 * time.Second  // how long to stay with a lagging node when there are others
+	farewell       = time.Second      // how long Close waits for the node to hang up
+
+	firstRetry  = 2 * time.Second
+	longRetry   = 10 * time.Second
+	refusedWait = 30 * time.Second // and up to twice as long: the token, not the node, is what has to change
+	maxPause    = time.Minute      // the longest that a node may ask for
+	healthyLink = 10 * time.Second // a link that lived this long was a success
+)
+
+// syncer keeps the client's ruleset in step with a node's. One goroutine runs it.
+type syncer struct {
+	client   *Client
+	config   *config
+	dial     dialer
+	onStep   func() // a new ruleset is in place
+	endpoint int
+	failures int  // in a row
+	reached  bool // some node has ever answered
+	step     step
+}
+
+func newSyncer(c *Client) *syncer {
+	s := &syncer{client: c, config: c.config, dial: c.config.dial, onStep: func() {}}
+	if s.dial == nil {
+		s.dial = c.config.dialNode
+	}
+	s.endpoint = int(s.config.random() * float64(len(s.config.endpoints)))
+	s.step = step{limits: s.config.limits, base: sizesOf(c.rules.Load())}
+	return s
+}
+
+// ending says why a session is over. The zero ending is a close.
+type ending struct {
+	err   error
+	pause time.Duration // how long the node asked to wait
+	asked bool          // it said Goodbye
+}
+
+// run holds one session after the other until ctx ends.
+func (s *syncer) run(ctx context.Context) {
+	for {
+		began := time.Now()
+		endpoint := s.config.endpoints[s.endpoint]
+		s.client.setStatus(func(st *Status) { st.Endpoint = endpoint })
+		end := s.session(ctx, endpoint)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) >= healthyLink {
+			s.failures = 0
+		}
+		pause := s.pause(end)
+		s.report(endpoint, end, pause)
+		s.endpoint = (s.endpoint + 1) % len(s.config.endpoints)
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// pause is how long to wait before the next session, counting this one's failure.
+func (s *syncer) pause(end ending) time.Duration {
+	s.failures++
+	jitter := func(limit time.Duration) time.Duration { return time.Duration(s.config.random() * float64(limit)) }
+	switch {
+	case end.asked:
+		s.failures = 0
+		return end.pause
+	case refused(end.err) || errors.Is(end.err, errOverLimit):
+		return refusedWait + jitter(refusedWait)
+	case !s.reached && s.failures < len(s.config.endpoints):
+		return 0 // at the start every node gets its chance before New gives up
+	}
+	// Full jitter, and at the first failure too: all clients of a node fail at the same time.
+	limit := firstRetry
+	for range min(s.failures-1, 8) {
+		limit = min(2*limit, longRetry)
+	}
+	return jitter(limit)
+}
+
+func refused(err error) bool {
+	code := status.Code(err)
+	return code == codes.Unauthenticated || code == codes.PermissionDenied
+}
+
+// report logs the end of a session and shows it in the status.
+func (s *syncer) report(endpoint string, end ending, pause time.Duration) {
+	log := s.config.logger.With("endpoint", endpoint, "retry", pause.Round(time.Millisecond))
+	switch {
+	case end.asked:
+		log.Info("dimmer: the node goes down")
+	case refused(end.err):
+		log.Error("dimmer: the node refuses the token", "error", end.err)
+		s.client.markReady() // waiting does not help
+	case s.failures == 1 || s.failures%10 == 0:
+		log.Warn("dimmer: no connection", "error", end.err, "failures", s.failures)
+	default:
+		log.Debug("dimmer: no connection", "error", end.err, "failures", s.failures)
+	}
+	s.client.setStatus(func(st *Status) {
+		st.Err = fmt.Errorf("%s: %w", endpoint, end.err)
+		switch {
+		case refused(end.err):
+			st.State = StateRefused
+		case s.reached:
+			st.State = StateInterrupted
+		default:
+			st.State = StateConnecting
+		}
+	})
+}
+
+var (
+	errSilence  = errors.New("the node has said nothing for 15 s")
+	errHungUp   = errors.New("the node has closed the stream")
+	errGoodbye  = errors.New("the node goes down")
+	errBehind   = errors.New("the node is behind what this instance holds")
+	errProtocol = errors.New("the node does not follow the protocol")
+	errDeaf     = errors.New("the node announces revisions and does not send them")
+)
+
+// linkError makes an error of gRPC readable, and leaves its code.
+func linkError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errHungUp
+	}
+	return err
+}
