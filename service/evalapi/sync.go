@@ -185,9 +185,11 @@ type syncStream struct {
 	mode  []byte             // the last intent
 	limit *time.Timer        // cuts a client that takes nothing
 
-	mu   sync.Mutex
-	held evaluator.Revision // the highest revision that the client may acknowledge: it said so in Hello, or it was sent
-	warn int                // quarantined documents that were logged
+	mu      sync.Mutex
+	held    evaluator.Revision // the highest revision that the client may acknowledge: it said so in Hello, or it was sent
+	wholeAt evaluator.Revision // of the last FULL
+
+	nacks int // receive's alone
 }
 
 // send is the sending half. It returns when the stream has to end.
@@ -316,6 +318,9 @@ func (y *syncStream) catchUp(ctx context.Context) error {
 func (y *syncStream) sendFull() error {
 	y.full = false
 	full := y.feed.Current().Full(y.at)
+	y.mu.Lock()
+	y.wholeAt = full.Revision()
+	y.mu.Unlock()
 	if err := y.intend(intentFull); err != nil {
 		return err
 	}
@@ -393,8 +398,8 @@ func (y *syncStream) write(m []byte) error {
 	return err
 }
 
-// maxWarned is how many quarantined documents are logged for one stream.
-const maxWarned = 10
+// maxNacks is how many refusals are logged for one stream.
+const maxNacks = 10
 
 // receive is the receiving half. It returns why the stream has to end.
 func (y *syncStream) receive(ctx context.Context) (err error) {
@@ -438,18 +443,22 @@ func (y *syncStream) acknowledged(rev evaluator.Revision) {
 
 // refused takes a Nack: a step that could not be taken is answered with a FULL; a document that the client cannot evaluate is noted.
 func (y *syncStream) refused(ctx context.Context, n *pb.Nack) {
-	log := y.opts.Logger.With("project", y.feed.Project(), "environment", y.feed.Environment(), "revision", revisionOf(n.GetRevision()))
-	if n.GetKind() == "" {
-		log.WarnContext(ctx, "evalapi: a client could not take a step and gets the whole ruleset", "reason", clip(n.GetReason()))
-		y.feed.ForgetFull()
-		select {
-		case y.nacked <- struct{}{}:
-		default: // one is already asked for
-		}
+	if y.nacks++; y.nacks <= maxNacks {
+		y.opts.Logger.WarnContext(ctx, "evalapi: a client refused what it was sent", "project", y.feed.Project(), "environment", y.feed.Environment(),
+			"revision", revisionOf(n.GetRevision()), "kind", clip(n.GetKind()), "key", clip(n.GetKey()), "reason", clip(n.GetReason()))
+	}
+	if n.GetKind() != "" {
 		return
 	}
-	if y.warn++; y.warn <= maxWarned {
-		log.WarnContext(ctx, "evalapi: a client quarantined a document", "kind", clip(n.GetKind()), "key", clip(n.GetKey()), "reason", clip(n.GetReason()))
+	y.mu.Lock()
+	whole := revisionOf(n.GetRevision()) == y.wholeAt
+	y.mu.Unlock()
+	if whole {
+		y.feed.ForgetFull() // it may be damaged, so the next one is made anew
+	}
+	select {
+	case y.nacked <- struct{}{}:
+	default: // one is already asked for
 	}
 }
 
