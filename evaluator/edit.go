@@ -129,15 +129,17 @@ func (e *edit) change(doc Document) {
 }
 
 func (e *edit) changeVertex(id docID, old, now *document) {
+	var st status
 	if old != nil && now != nil && old.sameInterface(now) {
+		st = e.node(id.kind, id.key).status
 		e.renewNode(id, false)
 	} else {
 		e.spreadFrom(id)
 		e.renewNode(id, true)
 	}
 	if now != nil {
-		// The node is not finished; finish makes it anew.
-		e.nodes[tableOf(id.kind)].put(now.hash, now.key, &node{doc: now})
+		// The node is not finished, but its document and, unless that is to be found anew, its status are right.
+		e.nodes[tableOf(id.kind)].put(now.hash, now.key, &node{doc: now, status: st})
 	}
 	var before, after []use
 	if old != nil {

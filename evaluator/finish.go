@@ -95,11 +95,9 @@ func (e *edit) finishNodes() (problems []Problem) {
 			continue
 		}
 		before := e.before.nodes[tableOf(id.kind)].get(n.doc.hash, n.doc.key)
-		var st status
+		st := n.status
 		if v := g.vertices[id]; v != nil {
 			st = v.status
-		} else {
-			st = before.status // its interface is as it was
 		}
 		e.nodes[tableOf(id.kind)].put(n.doc.hash, n.doc.key, e.remake(n.doc, st, before))
 		if !e.changed[id] {
