@@ -73,6 +73,9 @@ func next(revision int64) string {
 	return strconv.FormatInt(revision, 10)
 }
 
+// Matches says whether an entry is one of those that the filter chooses.
+func (q LogFilter) Matches(e *store.Entry) bool { return q.matches(e) }
+
 func (q LogFilter) matches(e *store.Entry) bool {
 	if q.Actor != "" && e.Meta.Actor != q.Actor {
 		return false

@@ -1,0 +1,138 @@
+package adminapi
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/dimmerhq/dimmer/evaluator"
+	"github.com/dimmerhq/dimmer/service/admin"
+	"github.com/dimmerhq/dimmer/service/feature"
+	"github.com/dimmerhq/dimmer/service/policy"
+	"github.com/dimmerhq/dimmer/service/store"
+)
+
+// newProject is what a project is made from.
+type newProject struct {
+	feature.Project
+	Environments []feature.Environment `json:"environments,omitempty"`
+}
+
+// newFlag is what a flag is made from.
+type newFlag struct {
+	feature.Flag
+	Off string `json:"off,omitempty"`
+}
+
+// targetingBody is a targeting with what stands around it. All of it but the targeting is for reading: a PUT takes it back as a GET gave it.
+type targetingBody struct {
+	feature.Targeting
+	Flag        string           `json:"flag,omitempty"`
+	Environment string           `json:"environment,omitempty"`
+	Archived    bool             `json:"archived,omitempty"`
+	Killed      bool             `json:"killed"`
+	Kills       []string         `json:"kills,omitempty"`
+	Revision    int64            `json:"revision,omitempty"`
+	Epoch       int64            `json:"epoch,omitempty"`
+	Durability  store.Durability `json:"durability,omitempty"`
+}
+
+// callOf is the call that a request makes; reason is what its body gives, which wins over the query's.
+func callOf(ctx context.Context, reason string) admin.Call {
+	req := requestOf(ctx)
+	if req == nil {
+		return admin.Call{} // a principal that may do nothing
+	}
+	call := req.call
+	if reason != "" {
+		call.Reason = reason
+	}
+	return call
+}
+
+// wrote puts what became of a change into the answer's headers.
+func wrote(ctx context.Context, w admin.Written) {
+	req := requestOf(ctx)
+	if req == nil {
+		return
+	}
+	req.head.Set("Dimmer-Revision", strconv.FormatInt(w.Revision, 10))
+	req.head.Set("Dimmer-Epoch", strconv.FormatInt(w.Epoch, 10))
+	if w.Durability != "" {
+		req.head.Set("Dimmer-Durability", string(w.Durability))
+	}
+	if w.Replayed {
+		req.head.Set("Idempotency-Replayed", "true")
+	}
+}
+
+// etag is a version as HTTP has it.
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+func page(limit int, cursor string) admin.Page { return admin.Page{Limit: limit, Cursor: cursor} }
+
+// either is the body of a merge patch, whichever of its two media types it came with.
+func either(a, b *MergePatch) []byte {
+	if a != nil {
+		return *a
+	}
+	if b != nil {
+		return *b
+	}
+	return nil
+}
+
+// targeting answers a verb that changed a targeting. Whether the flag is killed is asked afterwards, and left out when that cannot be
+// told now: the change is made either way.
+func (s *server) targeting(ctx context.Context, project, flag, environment string, t feature.Targeting, w admin.Written) targetingBody {
+	wrote(ctx, w)
+	out := targetingBody{Targeting: t, Flag: flag, Environment: environment, Revision: w.Revision, Epoch: w.Epoch, Durability: w.Durability}
+	call := callOf(ctx, "")
+	kills, err := s.opts.Admin.ListKills(ctx, admin.Call{Principal: call.Principal}, project, admin.KillFilter{Flag: flag, Environment: environment, Live: true})
+	if err != nil {
+		s.opts.Logger.Warn("kills are missing from an answer", "project", project, "error", err)
+	}
+	for _, k := range kills {
+		out.Kills, out.Killed = append(out.Kills, k.ID), true
+	}
+	return out
+}
+
+// place refuses a body that names another flag or environment than the path.
+func (t *targetingBody) place(flag, environment string) error {
+	if t.Flag != "" && t.Flag != flag {
+		return feature.Invalid("/flag", "the path names %q", flag)
+	}
+	if t.Environment != "" && t.Environment != environment {
+		return feature.Invalid("/environment", "the path names %q", environment)
+	}
+	return nil
+}
+
+// evaluation spreads a result out. Clients learn nothing of rules.
+func evaluation(flag string, r evaluator.Result, who policy.Principal) Evaluation {
+	out := Evaluation{
+		Flag: flag, Variant: r.Variant, Reason: string(r.Reason), Cause: string(r.Cause), Rule: r.Rule, Version: r.Version,
+		Revision: r.Revision.Number, Error: string(r.Error),
+	}
+	if r.Error == "" {
+		out.Value = r.Value.JSON()
+	}
+	if who.Kind == policy.KindClient {
+		out.Rule = ""
+	}
+	return out
+}
+
+func logEntry(e store.Entry, changes bool) LogEntry {
+	out := LogEntry{
+		Revision: e.Revision, Epoch: e.Epoch, At: e.Meta.At, Actor: e.Meta.Actor, Verb: e.Meta.Verb, Target: e.Meta.Target,
+		Reason: e.Meta.Reason, Address: e.Meta.Address, Hash: e.Hash.String(),
+	}
+	if !changes {
+		return out
+	}
+	for _, c := range e.Changes {
+		out.Changes = append(out.Changes, LogChange{Document: c.Key.Collection + "/" + c.Key.ID, Before: c.Before, After: c.After})
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+// Package adminapi is the REST edge: it decodes a request, calls one verb of package admin (or asks the feed for an answer), and encodes what
+// came back. The published description, openapi.yaml, is where routes come from: api.gen.go is made from it, and so is the table that ties
+// each route to the action that policy is asked about. A route without an action cannot be registered.
+//
+// It decides nothing about flags, and keeps nothing between requests but rate limits.
+package adminapi
+
+import (
+	_ "embed"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dimmerhq/dimmer/service/admin"
+	"github.com/dimmerhq/dimmer/service/feature"
+	"github.com/dimmerhq/dimmer/service/feed"
+	"github.com/dimmerhq/dimmer/service/policy"
+	"github.com/dimmerhq/dimmer/service/receipt"
+	"github.com/dimmerhq/dimmer/service/store"
+	"github.com/labstack/echo/v4"
+)
+
+// description is openapi.yaml, served as it is.
+//
+//go:embed openapi.yaml
+var description []byte
+
+// Authenticator is what this package needs of package auth: who calls, and whether the token behind a principal is still good.
+type Authenticator interface {
+	Authenticate(text, address string) (policy.Principal, error)
+	Check(p policy.Principal) error
+}
+
+// Options are what the API is made of. Admin, Auth and Store are required.
+type Options struct {
+	Admin *admin.Service
+	Auth  Authenticator
+	// Feeds answer evaluations; nil on a node without that role, which then answers them with 503.
+	Feeds *feed.Set
+	// Receipts say who has acknowledged a kill; nil: nobody is waited for.
+	Receipts *receipt.Service
+	// Store is for its report, backup and adoption alone; all else goes through Admin.
+	Store store.Store
+	// Ready is nil while the process can serve; its error is logged, not shown. nil: always.
+	Ready   func() error
+	Version string
+	Logger  *slog.Logger     // nil: discards
+	Clock   func() time.Time // nil: time.Now
+	// UI serves everything that is not of the API; nil: 404.
+	UI http.Handler
+	// Address tells the peer's address, for the log and for rate limits; nil: that of the connection. Behind a proxy that one trusts, it
+	// reads what the proxy says.
+	Address    func(*http.Request) string
+	RateLimits RateLimits
+	// Heartbeat is the time between comments on a quiet stream of events; zero: 15 s. Check is how often an open stream asks whether its
+	// token is still good; zero: 2 s.
+	Heartbeat, Check time.Duration
+}
+
+// server implements the generated StrictServerInterface. It is immutable but for its limits, which lock.
+type server struct {
+	opts   Options
+	limits limits
+	cross  *http.CrossOriginProtection
+}
+
+// New makes the handler of the REST API. All that it serves may be called concurrently. A stream of events ends with the context of its
+// request: the server that serves this handler cancels that when it drains.
+func New(opts Options) (http.Handler, error) {
+	s, e, err := build(opts)
+	if err != nil {
+		return nil, err
+	}
+	return s.handler(e), nil
+}
+
+func build(opts Options) (*server, *echo.Echo, error) {
+	if opts.Admin == nil || opts.Auth == nil || opts.Store == nil {
+		return nil, nil, errors.New("adminapi: Admin, Auth and Store are required")
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Clock == nil {
+		opts.Clock = time.Now
+	}
+	if opts.Address == nil {
+		opts.Address = peer
+	}
+	if opts.Ready == nil {
+		opts.Ready = func() error { return nil }
+	}
+	if opts.Heartbeat == 0 {
+		opts.Heartbeat = 15 * time.Second
+	}
+	if opts.Check == 0 {
+		opts.Check = 2 * time.Second
+	}
+	s := &server{opts: opts, limits: newLimits(opts.RateLimits), cross: http.NewCrossOriginProtection()}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.Binder = binder{}
+	e.HTTPErrorHandler = s.answerError
+	e.Logger.SetOutput(io.Discard)
+	e.Use(s.envelope)
+	if err := s.register(e, operations(&ServerInterfaceWrapper{Handler: NewStrictHandler(s, nil)})); err != nil {
+		return nil, nil, err
+	}
+	return s, e, s.registerOpen(e)
+}
+
+// handler gives the UI what is not of the API.
+func (s *server) handler(e *echo.Echo) http.Handler {
+	if s.opts.UI == nil {
+		return e
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ofAPI(r.URL.Path) {
+			e.ServeHTTP(w, r)
+		} else {
+			s.opts.UI.ServeHTTP(w, r)
+		}
+	})
+}
+
+// envelope puts around every route, known or not, what holds for every answer.
+func (s *server) envelope(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		h := c.Response().Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+		defer recovered(&err)
+		// A browser on another site has no business here, whatever token it may hold. No CORS header is ever sent.
+		if err := s.cross.Check(c.Request()); err != nil {
+			return feature.Denied("a browser's request from another origin is refused")
+		}
+		return next(c)
+	}
+}
+
+// ofAPI says whether a path belongs to the API rather than the UI. It decides who answers, never what is allowed.
+func ofAPI(path string) bool {
+	return strings.HasPrefix(path, "/v1/") || path == "/v1" || path == "/openapi.yaml" || path == "/healthz" || path == "/readyz"
+}
