@@ -53,7 +53,7 @@ tests service/store/storetest     → service/store service/feature testify rapi
      service/admin                → service/feature service/store service/policy service/compile service/receipt evaluator
 
 # Edges: decode, call one function, encode. None imports another.
-     service/adminapi             → service/admin service/feature service/feed service/auth service/policy service/store service/receipt evaluator echo oapi-runtime
+     service/adminapi             → service/admin service/feature service/feed service/auth service/policy service/store service/receipt evaluator echo oapi-runtime time-rate
      service/evalapi              → service/feed service/receipt service/auth service/policy service/feature service/store evaluator proto/dimmer/v1 protobuf grpc
 
 # The process.
