@@ -23,8 +23,10 @@ type Config struct {
 
 	TLSCert        string `name:"tls-cert" type:"path" env:"DIMMER_TLS_CERT" placeholder:"FILE" help:"Certificate chain for both listeners, PEM."`
 	TLSKey         string `name:"tls-key" type:"path" env:"DIMMER_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
-	TLSClientCA    string `name:"tls-client-ca" type:"path" env:"DIMMER_TLS_CLIENT_CA" placeholder:"FILE" help:"Ask clients for a certificate of this authority."`
+	TLSClientCA    string `name:"tls-client-ca" type:"path" env:"DIMMER_TLS_CLIENT_CA" placeholder:"FILE" help:"Refuse clients that show no certificate of this authority."`
 	InsecureListen bool   `env:"DIMMER_INSECURE_LISTEN" help:"Listen beyond loopback without TLS: tokens then travel in the clear."`
+
+	NewAdminToken bool `name:"new-admin-token" help:"Make another admin token at this start and show it, for when all others are lost."`
 
 	MinReplicas int           `default:"1" env:"DIMMER_MIN_REPLICAS" help:"Redis: a write is confirmed by at least this many replicas."`
 	Drain       time.Duration `default:"10s" env:"DIMMER_DRAIN" help:"How long streams get to leave when the process ends."`
@@ -64,6 +66,9 @@ func (c Config) Normalise() Config {
 func (c Config) Validate() error {
 	if err := c.validateStore(); err != nil {
 		return err
+	}
+	if _, local := c.LocalDir(); c.Dev && !local {
+		return fmt.Errorf("--dev keeps its tokens in the data folder: use it with --store local:DIR")
 	}
 	for _, role := range c.Roles {
 		if role != RoleAdmin && role != RoleEvaluation && role != RoleController {

@@ -22,6 +22,7 @@ func TestValidate(t *testing.T) {
 		{"insecure said aloud", func(c *Config) { c.HTTP, c.InsecureListen = ":8080", true }, ""},
 		{"with TLS", func(c *Config) { c.HTTP, c.TLSCert, c.TLSKey = ":8080", "a", "b" }, ""},
 		{"dev never leaves loopback", func(c *Config) { c.Dev, c.InsecureListen, c.HTTP = true, true, "0.0.0.0:8080" }, "--dev binds to loopback"},
+		{"dev on Redis", func(c *Config) { c.Dev, c.Store = true, "redis://localhost" }, "--store local:DIR"},
 		{"metrics may be anywhere", func(c *Config) { c.Metrics = ":9464" }, ""},
 		{"no metrics", func(c *Config) { c.Metrics = "" }, ""},
 		{"address without port", func(c *Config) { c.HTTP = "127.0.0.1" }, "not HOST:PORT"},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,6 +61,8 @@ type Options struct {
 	// StoreAge is how long ago the store last answered for a project; it is told to clients as a proof of freshness. nil: 0.
 	StoreAge    func(project string) time.Duration
 	Credentials credentials.TransportCredentials // nil: plain text
+	// ServerOptions go first, so that what they intercept is seen before anything is refused: measurements.
+	ServerOptions []grpc.ServerOption
 	Random      func() float64                   // 0 ≤ x < 1, to spread what streams do. nil: math/rand
 	Logger      *slog.Logger                     // nil: discards
 }
@@ -87,7 +90,7 @@ func New(opts Options) *Server {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opts: opts, draining: make(chan struct{}), health: health.NewServer()}
-	options := []grpc.ServerOption{
+	options := append(slices.Clone(opts.ServerOptions),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.InTapHandle(tapHandle),
 		grpc.ChainUnaryInterceptor(s.unary),
@@ -100,7 +103,7 @@ func New(opts Options) *Server {
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveAnswer}),
-	}
+	)
 	if opts.Credentials != nil {
 		options = append(options, grpc.Creds(opts.Credentials))
 	}
