@@ -289,15 +289,12 @@ func (d *Draft) compile(environment string) (*compile.Ruleset, error) {
 
 // explain says where in the request the cause of an evaluator's problem is, or else in which document.
 func (d *Draft) explain(environment string, p evaluator.Problem) *feature.Error {
-	switch p.Kind {
-	case evaluator.KindFlag:
-		if prefix, ok := d.flags[flagPlace{environment, p.Key}]; ok {
-			return feature.Invalid(prefix+p.Path, "%s", p.Msg)
-		}
-	case evaluator.KindSegment:
-		if prefix, ok := d.segments[segmentPlace{environment, p.Key}]; ok {
-			return feature.Invalid(prefix+p.Path, "%s", p.Msg)
-		}
+	prefix, ok := d.flags[flagPlace{environment, p.Key}]
+	if p.Kind == evaluator.KindSegment {
+		prefix, ok = d.segments[segmentPlace{environment, p.Key}]
+	}
+	if ok && (p.Kind == evaluator.KindFlag || p.Kind == evaluator.KindSegment) {
+		return feature.Invalid(prefix+p.Path, "%s", p.Msg)
 	}
 	return feature.Invalid(d.prefix, "%s %s in %s would break: %s: %s", p.Kind, p.Key, environment, p.Path, p.Msg)
 }

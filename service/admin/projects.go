@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 
 	"github.com/dimmerhq/dimmer/service/feature"
 	"github.com/dimmerhq/dimmer/service/policy"
@@ -18,7 +19,7 @@ func (s *Service) ListProjects(ctx context.Context, call Call, page Page) (Paged
 		return Paged[feature.Project]{}, err
 	}
 	return paginate(state.List(collProject), page, func(key string, data []byte) (feature.Project, bool, error) {
-		if policy.Can(call.Principal, policy.ProjectRead, policy.Resource{Project: key}) != nil {
+		if only := call.Principal.Project; only != "" && only != key {
 			return feature.Project{}, false, nil
 		}
 		p, err := feature.Decode[feature.Project](data)
@@ -219,26 +220,28 @@ func (s *Service) finishDeleting(ctx context.Context, call Call, p feature.Proje
 	return w, err
 }
 
-// ResumeProjects finishes the creations and deletions that were interrupted. The server calls it when it starts.
+// ResumeProjects finishes the creations and deletions that were interrupted; one that fails does not hold up the others. The server calls it when
+// it starts.
 func (s *Service) ResumeProjects(ctx context.Context, call Call) error {
 	state, err := s.fresh(ctx, store.System)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, data := range state.List(collProject) {
 		p, err := feature.Decode[feature.Project](data)
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		switch p.State {
 		case feature.ProjectCreating:
 			_, _, err = s.finishCreating(ctx, call, p)
 		case feature.ProjectDeleting:
 			_, err = s.finishDeleting(ctx, call, p)
+		case feature.ProjectActive:
 		}
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }

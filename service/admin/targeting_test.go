@@ -14,10 +14,6 @@ func split(exposure feature.Percent, weights map[string]feature.Percent) feature
 	return feature.Serve{Distribution: &feature.Distribution{Exposure: exposure, Weights: weights, Otherwise: "off"}}
 }
 
-func segmentRule(id, segment, variant string) feature.Rule {
-	return feature.Rule{ID: id, When: &evaluator.Condition{Segment: segment}, Serve: feature.Serve{Variant: variant}}
-}
-
 func TestPutTargeting(t *testing.T) {
 	w := newWorld(t)
 	w.text("f", "off", "a", "b")
@@ -91,7 +87,7 @@ func TestPatchTargeting(t *testing.T) {
 	for patch, want := range map[string]feature.Code{
 		`{"default":{"distribution":{"weights":{"a":11}}}}`: feature.CodeInvalid, `{"default":{"distribution":{"exposure":0.0001}}}`: feature.CodeInvalid,
 		`{"off":null}`: feature.CodeInvalid, `{"rules":[{"when":{"all":[]}}]}`: feature.CodeInvalid,
-		`{"enabled":null}`: "", `{"rules":null}`: "", `{"rules":[null]}`: feature.CodeMalformed, `{"defualt":null}`: feature.CodeMalformed,
+		`{"enabled":null}`: "", `{"rules":null}`: "", `{"rules":[null]}`: feature.CodeMalformed, `{"fallback":null}`: feature.CodeMalformed,
 	} {
 		_, _, err := w.a.PatchTargeting(w.ctx, matching(w.targeting("f", "production").Version), "shop", "f", "production", []byte(patch))
 		require.Equal(t, want, feature.CodeOf(err), "%s: %v", patch, err)

@@ -266,6 +266,7 @@ func (a *attempt) fresher(ctx context.Context, state *store.State, cause error) 
 	switch feature.CodeOf(cause) {
 	case feature.CodeDenied, feature.CodeUnauthenticated, feature.CodeMalformed, feature.CodeInternal, feature.CodeTooLarge, feature.CodePreconditionRequired:
 		return nil, false, nil
+	default: // the others, and none at all, may be otherwise in a newer state
 	}
 	if a.synced {
 		return nil, false, nil
