@@ -63,8 +63,8 @@ type Options struct {
 	Credentials credentials.TransportCredentials // nil: plain text
 	// ServerOptions go first, so that what they intercept is seen before anything is refused: measurements.
 	ServerOptions []grpc.ServerOption
-	Random      func() float64                   // 0 ≤ x < 1, to spread what streams do. nil: math/rand
-	Logger      *slog.Logger                     // nil: discards
+	Random        func() float64 // 0 ≤ x < 1, to spread what streams do. nil: math/rand
+	Logger        *slog.Logger   // nil: discards
 }
 
 // Server serves the API. Its methods may be called concurrently.
