@@ -11,40 +11,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/dimmerhq/dimmer/service/server"
 )
-
-// devFile is what a development server leaves in its data folder for the command line.
-type devFile struct {
-	URL     string            `json:"url"`
-	GRPC    string            `json:"grpc"`
-	Project string            `json:"project"`
-	Admin   string            `json:"admin"`
-	SDK     map[string]string `json:"sdk"` // environment → server token
-}
-
-func readDevFile(dir string) (devFile, error) {
-	var d devFile
-	path := filepath.Join(dir, "dev.json")
-	info, err := os.Stat(path)
-	if err != nil {
-		return d, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return d, fmt.Errorf("%s holds tokens and is readable by others: chmod 600 it", path)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return d, err
-	}
-	if err := json.Unmarshal(data, &d); err != nil {
-		return d, fmt.Errorf("%s: %w", path, err)
-	}
-	return d, nil
-}
 
 // client talks REST. It sends the token to the address that it was made for and nowhere else: redirects are refused.
 type client struct {
@@ -63,7 +34,7 @@ func (a *app) server() (*client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	if c.base == "" || c.token == "" {
-		dev, err := readDevFile(a.globals.Data)
+		dev, err := server.ReadDevFile(a.globals.Data)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -88,7 +59,7 @@ func (a *app) server() (*client, error) {
 }
 
 // adopt takes a development server's address, and its token when that is where we talk to.
-func (c *client) adopt(dev devFile) {
+func (c *client) adopt(dev server.DevFile) {
 	if c.base == "" {
 		c.base = dev.URL
 	}
