@@ -248,11 +248,11 @@ func (m *Mirror) step(next *State, e *Entry) {
 	before := m.now.Load()
 	m.now.Store(&moment{state: next, next: make(chan struct{})})
 	close(before.next)
+	m.opts.OnStep(Step{State: next, Entry: e})
 	if !m.loaded {
 		m.loaded = true
-		close(m.ready)
+		close(m.ready) // after OnStep: whoever waits for it finds what was made of the first step
 	}
-	m.opts.OnStep(Step{State: next, Entry: e})
 	if before.state.head.Revision > 0 && next.head.Epoch != before.state.head.Epoch {
 		m.opts.Logger.Warn("the store's history was rewritten", "epoch", next.head.Epoch, "revision", next.head.Revision,
 			"epoch before", before.state.head.Epoch, "revision before", before.state.head.Revision)

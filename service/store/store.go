@@ -149,6 +149,8 @@ var (
 	ErrFull = errors.New("store: nearly full; only changes that lower exposure are accepted")
 	// ErrTooLarge: the transaction is above what a store takes at once (32 MiB).
 	ErrTooLarge = errors.New("store: transaction too large")
+	// ErrMissing: Export found no commit in the scope.
+	ErrMissing = errors.New("store: there is no such scope")
 	// ErrExists: Import found the scope taken.
 	ErrExists = errors.New("store: scope exists")
 	// ErrLocked: another process has the local store's directory open.
@@ -164,7 +166,7 @@ var (
 type Store interface {
 	// Scopes lists the scopes that have a commit, sorted.
 	Scopes(ctx context.Context) ([]string, error)
-	// Head is cheap. A scope without a commit has the zero head.
+	// Head is cheap. A scope without a commit has the zero head; one that was dropped has kept nothing but an epoch, above all that it had.
 	Head(ctx context.Context, scope string) (Head, error)
 	// Read returns all documents and the head they belong to, in one consistent cut.
 	Read(ctx context.Context, scope string) (*State, error)
@@ -174,14 +176,15 @@ type Store interface {
 	// Recorded looks up an idempotency key.
 	Recorded(ctx context.Context, scope, key string) (Record, bool, error)
 	// Watch yields every entry after the cursor, in order, without a gap, as it is committed by anyone, for ever. It ends after
-	// yielding one error: ErrCompacted or ErrEpoch (take a full read), ErrUnavailable (try again from the last entry), or the context's.
+	// yielding one error: ErrCompacted or ErrEpoch (take a full read), ErrUnavailable (try again from the last entry), or the context's. The zero
+	// cursor is the beginning, in whatever epoch; any other has to be of the head's ([WatchFrom]), also while the watch goes on.
 	Watch(ctx context.Context, scope string, after Cursor) iter.Seq2[Entry, error]
-	// Log returns up to limit entries with a revision below before (0: from the newest), newest first. ErrCompacted when none of
+	// Log returns up to limit entries with a revision below before (0: from the newest), newest first. ErrCompacted when there were some and none of
 	// them is kept any more.
 	Log(ctx context.Context, scope string, before int64, limit int) ([]Entry, error)
-	// Reconcile tells the store what this process knows of the scope after a reconnect, and gets the head that now holds. When the store
-	// was restored or failed over to something that is not a continuation of known, its epoch is raised first, so that nobody
-	// takes a rewritten history for the old one.
+	// Reconcile tells the store what this process knows of the scope at its start (the zero head: nothing) and after a reconnect, and gets the
+	// head that now holds. When the store was restored or failed over to something that is not a continuation of known, its epoch is raised
+	// first, so that nobody takes a rewritten history for the old one ([Reconciled]).
 	Reconcile(ctx context.Context, scope string, known Head) (Head, error)
 	// Compact drops log entries beyond the retention, behind a checkpoint. Entries older than both bounds go; it never drops the newest.
 	Compact(ctx context.Context, scope string, keep Retention) error
@@ -192,10 +195,11 @@ type Store interface {
 	DeletePresence(ctx context.Context, scope, id string) error
 
 	// Export writes a scope (checkpoint, log since then) as a stream; Import reads one into a scope that does not exist (else ErrExists), revisions
-	// and hashes kept; raise adds one to the epoch, as restoring a backup must.
+	// and hashes kept; raise adds one to the epoch, as restoring a backup must. The stream is that of [WriteScope]; one that is broken
+	// (ErrStream) imports nothing. The scope may have another name than it had.
 	Export(ctx context.Context, scope string, w io.Writer) error
 	Import(ctx context.Context, scope string, r io.Reader, raise bool) error
-	// Drop deletes a scope with its log.
+	// Drop deletes a scope with its log, idempotency keys and presence. Its head becomes Head.Dropped.
 	Drop(ctx context.Context, scope string) error
 	// Adopt accepts an empty store where there was data.
 	Adopt(ctx context.Context) error

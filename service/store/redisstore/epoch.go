@@ -1,0 +1,145 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dimmerhq/dimmer/service/store"
+)
+
+// look asks where a scope stands, and puts right what can be: a head whose lineage has changed is reconciled with what this process knows. An answer is
+// therefore always one that nobody has to doubt, or an error; ErrEmptied where a scope that was seen has vanished.
+func (s *Store) look(ctx context.Context, scope string) (status, error) {
+	answer, err := s.eval(ctx, "ask for the head", headScript, []string{s.keys.head(scope), s.keys.gone(scope)})
+	if err != nil {
+		return status{}, err
+	}
+	st, err := parseStatus(answer)
+	if err != nil {
+		return status{}, err
+	}
+	switch {
+	case st.head.Revision == 0:
+		return st, s.emptied(ctx, scope, st)
+	case !st.intact:
+		return s.reconcile(ctx, scope, s.knows(scope))
+	}
+	s.note(scope, st.head)
+	return st, nil
+}
+
+// reconcile runs the compare-and-set that decides about the epoch. It may run twice: the second time it finds what the first did.
+func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (status, error) {
+	answer, err := s.eval(ctx, "reconcile", reconcileScript, []string{s.keys.head(scope), s.keys.log(scope), s.keys.gone(scope)},
+		known.Epoch, known.Revision, known.Hash.String())
+	if err != nil {
+		return status{}, err
+	}
+	st, err := parseStatus(answer)
+	if err != nil {
+		return status{}, err
+	}
+	log := s.opts.Logger.With("scope", scope, "epoch", st.head.Epoch, "revision", st.head.Revision)
+	switch st.did {
+	case "none":
+		return st, s.emptied(ctx, scope, st)
+	case "kept":
+		log.Info("redis was restarted or promoted, and has what was known; the epoch stays")
+	case "raised":
+		log.Warn("redis does not continue what was known; the epoch was raised", "known_epoch", known.Epoch, "known_revision", known.Revision)
+		why := "nobody here could vouch for what it holds"
+		if known.Revision > 0 {
+			why = fmt.Sprintf("revision %d of epoch %d was known", known.Revision, known.Epoch)
+		}
+		s.mu.Lock()
+		s.raised[scope] = fmt.Sprintf("the history of %q was rewritten: at %s its epoch was raised to %d at revision %d, because %s",
+			scope, s.opts.Clock().UTC().Format(time.RFC3339), st.head.Epoch, st.head.Revision, why)
+		s.mu.Unlock()
+	}
+	s.settle(scope, st.head)
+	return st, nil
+}
+
+// Reconcile implements [store.Store]. A head that equals known, or continues it, keeps its epoch, whatever server has it now; one that does not
+// gets the next, once, however many processes ask.
+func (s *Store) Reconcile(ctx context.Context, scope string, known store.Head) (store.Head, error) {
+	if err := s.begin(ctx, scope); err != nil {
+		return store.Head{}, err
+	}
+	if own := s.knows(scope); known.Cursor().Compare(own.Cursor()) < 0 {
+		// Another part of this process has seen more: that is what has to be continued. What the caller knows is then compared in a second step.
+		if _, err := s.reconcile(ctx, scope, own); err != nil {
+			return store.Head{}, err
+		}
+	} else {
+		s.note(scope, known)
+	}
+	st, err := s.reconcile(ctx, scope, known)
+	return st.head, err
+}
+
+// emptied decides what a missing head means: a scope that never was, or was dropped, or that the operator gave up; else ErrEmptied.
+func (s *Store) emptied(ctx context.Context, scope string, st status) error {
+	known := s.knows(scope)
+	if known.Revision == 0 {
+		return nil
+	}
+	if st.gone {
+		s.settle(scope, store.Head{})
+		return nil
+	}
+	word, err := s.client.Get(ctx, s.keys.adopted()).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return s.fail(ctx, "ask for an adoption", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if word != "" && word != s.adopted {
+		s.adopted = word
+		clear(s.known)
+		return nil
+	}
+	return fmt.Errorf("%w: revision %d of %q was known", store.ErrEmptied, known.Revision, scope)
+}
+
+// present refuses to begin a new scope in a store that has lost those that were known.
+func (s *Store) present(ctx context.Context, scope string) error {
+	known := s.knownScopes()
+	if _, found := known[store.System]; found && scope != store.System {
+		_, err := s.look(ctx, store.System)
+		return err
+	}
+	for other := range known {
+		if other != scope {
+			_, err := s.look(ctx, other)
+			return err
+		}
+	}
+	return nil
+}
+
+// Adopt implements [store.Store]. The other processes take note of it when they next find something missing.
+func (s *Store) Adopt(ctx context.Context) error {
+	if err := s.begin(ctx, store.System); err != nil {
+		return err
+	}
+	var raw [16]byte
+	if _, err := io.ReadFull(s.opts.Random, raw[:]); err != nil {
+		return fmt.Errorf("redisstore: no randomness: %w", err)
+	}
+	word := hex.EncodeToString(raw[:])
+	if err := s.client.Set(ctx, s.keys.adopted(), word, 0).Err(); err != nil {
+		return s.fail(ctx, "adopt", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.adopted = word
+	clear(s.known)
+	return nil
+}
