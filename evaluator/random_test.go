@@ -241,3 +241,5 @@ func drawContext(t *rapid.T) *Context {
 	}
 	return c
 }
+
+func base64Text(data string) string { return base64.StdEncoding.EncodeToString([]byte(data)) }
