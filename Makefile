@@ -25,13 +25,14 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: build ## start a server, the example shop and, the first time, the tour; data in ./.dimmer
+run: build ## start a server, the example shop and, the first time, the tour (TOUR=0: not); data in ./.dimmer
 	@exec $(BIN) dev
 
 .PHONY: build
-build: ## build bin/dimmer, a static binary
+build: ## build bin/dimmer, a static binary, and the example shop beside it
 	@mkdir -p bin
 	$(BUILD) -o $(BIN) ./cmd/dimmer
+	$(BUILD) -o bin/shop ./sdk/go/examples/shop
 
 .PHONY: test
 test: race-note ## all tests; gets redis-server and strace if they are missing
