@@ -6,6 +6,7 @@
 package adminapi
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"io"
@@ -34,6 +35,12 @@ type Authenticator interface {
 	Check(p policy.Principal) error
 }
 
+// Receipts is what this package needs of package receipt: who has acknowledged a revision, and who is there.
+type Receipts interface {
+	Wait(ctx context.Context, project, environment string, at store.Cursor, want receipt.Want) (receipt.Receipt, error)
+	List(ctx context.Context, project, environment string) (receipt.List, error)
+}
+
 // Options are what the API is made of. Admin, Auth and Store are required.
 type Options struct {
 	Admin *admin.Service
@@ -41,7 +48,7 @@ type Options struct {
 	// Feeds answer evaluations; nil on a node without that role, which then answers them with 503.
 	Feeds *feed.Set
 	// Receipts say who has acknowledged a kill; nil: nobody is waited for.
-	Receipts *receipt.Service
+	Receipts Receipts
 	// Store is for its report, backup and adoption alone; all else goes through Admin.
 	Store store.Store
 	// Ready is nil while the process can serve; its error is logged, not shown. nil: always.
