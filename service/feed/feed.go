@@ -36,7 +36,9 @@ type Options struct {
 	// Served is told that an environment is served at a revision, and since which revision its ruleset is what it is now. It is called in
 	// order for each project, after the swap, by the goroutine that calls Step, and must not block.
 	Served func(project, environment string, at, since store.Cursor)
-	Logger *slog.Logger // nil: discards
+	// Vanished is told that an environment was deleted, in order with Served.
+	Vanished func(project, environment string)
+	Logger   *slog.Logger // nil: discards
 }
 
 // Set is all environments of all projects that a node serves. All methods may be called concurrently, but the steps of one
@@ -67,6 +69,9 @@ func NewSet(opts Options) *Set {
 	}
 	if opts.Served == nil {
 		opts.Served = func(string, string, store.Cursor, store.Cursor) {}
+	}
+	if opts.Vanished == nil {
+		opts.Vanished = func(string, string) {}
 	}
 	s := &Set{opts: opts, projects: map[string]*project{}}
 	s.feeds.Store(&map[place]*Feed{})
@@ -231,6 +236,7 @@ func (s *Set) remove(p *project, name, environment string) {
 	delete(p.feeds, environment)
 	s.replace(func(feeds map[place]*Feed) { delete(feeds, place{name, environment}) })
 	close(f.gone)
+	s.opts.Vanished(name, environment)
 }
 
 func (s *Set) replace(change func(map[place]*Feed)) {

@@ -1,10 +1,21 @@
-// Package receipt knows which nodes and which instances have acknowledged which revision, and waits for them: it is how a kill can say
-// where it has arrived and where it has not.
+// Package receipt knows which nodes serve and which instances have acknowledged which revision, and waits for them: it is how a kill
+// can say where it has arrived and where it has not.
+//
+// Each node tells the others through the store's presence, which expires by itself and makes no revision. Per project it writes two
+// reports. "node/NAME" lives for 15 s and says that the node is there and who has acknowledged what, in eight bytes an instance. It is written when
+// something changed, at most every 50 ms, and every 5 s when nothing did; so nobody has to announce that he waits: what there is to
+// wait for is always told promptly, and an idle node is quiet. "roster/NAME" has the names, changes only when instances come and go,
+// and outlives its node, so that the instances of a node that died are still expected.
+//
+// An instance is expected while it is connected to some node, and for ten minutes after it was last seen unless it said goodbye. One that is not
+// connected is lost: it never counts as done, whatever it acknowledged before. An instance that moved to another node counts once: connected wins
+// over lost, goodbye over lost, and of two acknowledgements the higher one, since an instance never goes back.
 package receipt
 
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/dimmerhq/dimmer/service/store"
@@ -39,18 +50,22 @@ type Instance struct {
 	Node        string    `json:"node,omitempty"`
 	Environment string    `json:"environment,omitempty"`
 	Epoch       int64     `json:"epoch"`
-	Revision    int64     `json:"revision"` // acknowledged
+	Revision    int64     `json:"revision"` // acknowledged, or the same ruleset as what was
 	Lag         int64     `json:"lag"`      // revisions behind what its node serves
 	State       State     `json:"state"`
 	ConnectedAt time.Time `json:"connectedAt"`
-	LastSeen    time.Time `json:"lastSeen"`
+	LastSeen    time.Time `json:"lastSeen"` // when it last said something
+}
+
+func (i *Instance) acknowledged() store.Cursor {
+	return store.Cursor{Epoch: i.Epoch, Revision: i.Revision}
 }
 
 // Node is one node that serves the project.
 type Node struct {
 	Name      string    `json:"name"`
 	Epoch     int64     `json:"epoch"`
-	Revision  int64     `json:"revision"`  // served
+	Revision  int64     `json:"revision"`  // served in every environment that was asked for
 	Instances int       `json:"instances"` // connected
 	LastSeen  time.Time `json:"lastSeen"`
 }
@@ -61,58 +76,163 @@ type Count struct{ Done, Total int }
 // Receipt says where a revision has arrived.
 type Receipt struct {
 	Nodes, Instances Count
-	Missing          []Instance // at most 1,000
-	Complete         bool
+	Missing          []Instance // by id, at most 1,000
+	Complete         bool       // what was wanted is done, and all nodes could be asked
 }
 
-// List is what is known of a project's instances and nodes.
+// List is what is known of a project's instances and nodes, by environment and id, and by name.
 type List struct {
 	Instances []Instance
 	Nodes     []Node
 	Truncated bool // there are more instances than are listed
 }
 
+// The times and sizes of this package.
+const (
+	expiry        = 15 * time.Second // of a node that says nothing
+	rosterExpiry  = lostFor + time.Minute
+	rosterEvery   = 10 * time.Second // at most so often, when membership changed
+	publishEvery  = 50 * time.Millisecond
+	publishIdle   = 5 * time.Second
+	publishLimit  = 2 * time.Second  // for one write
+	lostFor       = 10 * time.Minute // an instance that was seen is expected
+	tardy         = time.Second      // after a change: from then on the live report names who is behind
+	maxNamed      = 1000             // instances that a report names, per environment
+	maxMissing    = 1000
+	maxRemembered = 10_000 // lost instances, and those that said goodbye, per environment
+	lookLocal     = 5 * time.Millisecond
+	lookRemote    = 50 * time.Millisecond
+)
+
 // Options are what a Service is made of. Store and Node are required.
 type Options struct {
 	Store  store.Store
-	Node   string           // this node's name, unique among those that run
+	Node   string           // this node's name, unique among those that run, and better the same after a restart
 	Clock  func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: discards
 }
 
 // Service keeps the receipts of one node. All methods may be called concurrently.
-type Service struct{ opts Options }
+type Service struct {
+	opts Options
+	news chan struct{} // there is a project that Run does not know
 
-// Link is one connection of an instance.
-type Link struct{}
-
-// New makes a Service.
-func New(opts Options) *Service { return &Service{opts: opts} }
-
-// Run publishes.
-func (s *Service) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// Served says that this node serves an environment at a revision, and since which revision its ruleset is what it is now.
-func (s *Service) Served(project, environment string, at, since store.Cursor) {}
-
-// Connect registers an instance's connection.
-func (s *Service) Connect(project, environment string, i Instance) *Link { return &Link{} }
-
-// Ack says what the instance serves.
-func (l *Link) Ack(store.Cursor) {}
-
-// Seen says that the instance gave a sign of life.
-func (l *Link) Seen() {}
-
-// Close ends the connection; clean says that the instance said goodbye.
-func (l *Link) Close(clean bool) {}
-
-// Wait waits.
-func (s *Service) Wait(ctx context.Context, project, environment string, at store.Cursor, want Want) (Receipt, error) {
-	return Receipt{}, nil
+	mu       sync.Mutex
+	projects map[string]*project
 }
 
-// List lists.
-func (s *Service) List(ctx context.Context, project, environment string) (List, error) {
-	return List{}, nil
+// New makes a Service. Run publishes; without it the others are not told, and waiting sees this node alone and never completes.
+func New(opts Options) *Service {
+	if opts.Clock == nil {
+		opts.Clock = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{opts: opts, news: make(chan struct{}, 1), projects: map[string]*project{}}
+}
+
+// project is what this node knows of the instances of one project.
+func (s *Service) project(name string) *project {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.projects[name]
+	if p == nil {
+		p = &project{name: name, service: s, dirty: make(chan struct{}, 1), environments: map[string]*environment{}, looking: make(chan struct{}, 1)}
+		s.projects[name] = p
+		select {
+		case s.news <- struct{}{}:
+		default:
+		}
+	}
+	return p
+}
+
+// Drop forgets a project that was deleted.
+func (s *Service) Drop(name string) {
+	s.mu.Lock()
+	p := s.projects[name]
+	delete(s.projects, name)
+	s.mu.Unlock()
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dropped = true
+	p.touch()
+}
+
+// Served says that this node serves an environment at a revision, and since which revision its ruleset is what it is now: an instance that
+// acknowledged that one is up to date. It does not block.
+func (s *Service) Served(project, environment string, at, since store.Cursor) {
+	p := s.project(project)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.environment(environment)
+	if !e.served || since != e.since {
+		e.changed = s.opts.Clock()
+	}
+	e.at, e.since, e.served = at, since, true
+	p.touch()
+}
+
+// Vanished says that an environment was deleted: nobody is expected there any more.
+func (s *Service) Vanished(project, environment string) {
+	p := s.project(project)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.environments, environment)
+	p.members++
+	p.touch()
+}
+
+// Connect registers an instance's connection; of i only what describes the instance is used. Until the first Ack it has acknowledged nothing. A second connection
+// of an instance takes the place of the first.
+func (s *Service) Connect(project, environment string, i Instance) *Link {
+	p, now := s.project(project), s.opts.Clock().UTC()
+	l := &Link{project: p}
+	l.seen.Store(now.UnixMilli())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.environment(environment)
+	known := e.instances[i.ID]
+	if known == nil {
+		known = &instance{key: keyOf(i.ID)}
+		e.instances[i.ID] = known
+	}
+	i.Node, i.Environment, i.ConnectedAt = s.opts.Node, environment, now
+	known.Instance, known.link, known.acked, known.rostered = i, l, store.Cursor{}, false
+	l.instance, l.environment = known, e
+	delete(e.left, known.key)
+	p.members++
+	p.touch()
+	return l
+}
+
+// Run publishes until ctx ends; then it says that this node is gone. It is called once.
+func (s *Service) Run(ctx context.Context) error {
+	var publishers sync.WaitGroup
+	defer publishers.Wait()
+	started := map[*project]bool{}
+	for {
+		s.mu.Lock()
+		for _, p := range s.projects {
+			if !started[p] {
+				started[p] = true
+				publishers.Go(func() { p.publish(ctx) })
+			}
+		}
+		for p := range started {
+			if s.projects[p.name] != p {
+				delete(started, p)
+			}
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.news:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
