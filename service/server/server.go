@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dimmerhq/dimmer/service/config"
+	"github.com/dimmerhq/dimmer/service/store"
 )
 
 // Options are what a process gives beside its configuration.
@@ -32,6 +33,7 @@ type Server struct {
 	opts      Options
 	ready     chan struct{}
 	addresses atomic.Pointer[Addresses]
+	open      func(context.Context, config.Config, *slog.Logger) (store.Store, error) // openStore; tests give another
 }
 
 // New makes a server; it opens nothing. The error names the option that has to change.
@@ -46,7 +48,7 @@ func New(cfg config.Config, opts Options) (*Server, error) {
 	if cfg.Node == "" {
 		cfg.Node = nodeName()
 	}
-	return &Server{cfg: cfg, opts: opts, ready: make(chan struct{})}, nil
+	return &Server{cfg: cfg, opts: opts, ready: make(chan struct{}), open: openStore}, nil
 }
 
 // nodeName is unique among processes, also among those of one host that share a store.
@@ -91,7 +93,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if s.cfg.Dev {
 		s.opts.Logger.Warn("this is a development server: it listens on loopback only and keeps tokens in its data folder")
 	}
-	st, err := openStore(ctx, s.cfg, s.opts.Logger)
+	st, err := s.open(ctx, s.cfg, s.opts.Logger)
 	if err != nil {
 		return err
 	}
