@@ -6,7 +6,8 @@ export const buckets = 100_000;
 
 export const hash = (salt, stage, key) => murmur32(utf8(`${salt}/${stage}/${key}`));
 
-export const bucketOf = (h) => Number((BigInt(h) * BigInt(buckets)) >> 32n);
+// h × 100000 is below 2^53 and the division by a power of two, so this is exact.
+export const bucketOf = (h) => Math.floor((h * buckets) / 2 ** 32);
 
 export const bucket = (salt, stage, key) => bucketOf(hash(salt, stage, key));
 

@@ -19,7 +19,7 @@ function cohort(name, source, more = {}) {
     else c.contextText = json;
     const context = parseContext(json);
     if (!context) throw new Error(`${name}: not a context`);
-    key = c.bucketBy.map((p) => keyOf(lookup(context, parsePath(p)))).find((k) => k !== undefined);
+    key = (c.bucketBy.length > 0 ? c.bucketBy : ['targetingKey']).map((p) => keyOf(lookup(context, parsePath(p)))).find((k) => k !== undefined);
   }
   c.key = key ?? null;
   for (const stage of ['expose', 'assign']) {

@@ -5,8 +5,10 @@ export function wellFormed(s) {
   return s.replace(/[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g, (m) => (m.length === 2 ? m : '\ufffd'));
 }
 
+const encoder = new TextEncoder();
+
 export function utf8(s) {
-  return new TextEncoder().encode(wellFormed(s));
+  return encoder.encode(wellFormed(s));
 }
 
 /** The string that bytes stand for; each byte that does not belong to a well-formed sequence is one U+FFFD. */
