@@ -37,13 +37,11 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (store.Committed, err
 		if err := s.present(ctx, txn.Scope); err != nil {
 			return store.Committed{}, err
 		}
-		if st, err := s.look(ctx, txn.Scope); err != nil {
+		if _, err := s.look(ctx, txn.Scope); err != nil {
 			return store.Committed{}, err
-		} else if st.head.Revision > 0 && txn.Idempotency == nil {
-			return store.Committed{}, store.ErrConflict
 		}
 	}
-	args, err := commitArgs(txn)
+	args, err := s.commitArgs(txn)
 	if err != nil {
 		return store.Committed{}, err
 	}
@@ -56,11 +54,10 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (store.Committed, err
 				return store.Committed{}, s.fail(ctx, "commit", err)
 			}
 			continue
+		case errors.Is(err, store.ErrFull):
+			return store.Committed{}, err
 		case err != nil:
 			s.lost(ctx)
-			if errors.Is(err, store.ErrFull) {
-				return store.Committed{}, err
-			}
 			return store.Committed{}, s.fail(ctx, "commit", err)
 		case word == "lineage" && try < commitTries:
 			// Another server, or it was restarted. Where the epoch is raised now, the next try finds that the head has moved.
@@ -102,7 +99,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func commitArgs(txn store.Txn) ([]any, error) {
+func (s *Store) commitArgs(txn store.Txn) ([]any, error) {
 	text, err := json.Marshal(txn.Entry)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: encode an entry: %w", err)
@@ -116,7 +113,7 @@ func commitArgs(txn store.Txn) ([]any, error) {
 	}
 	args := []any{
 		txn.Base.Epoch, txn.Base.Revision, txn.Base.Hash.String(), txn.Entry.Epoch, txn.Entry.Hash.String(), text,
-		id, record, idempotencyKept.Milliseconds(), urgent, 0,
+		id, record, idempotencyKept.Milliseconds(), urgent, s.ahead.Load(), 0,
 	}
 	n := 0
 	for _, c := range txn.Entry.Changes {
@@ -125,7 +122,7 @@ func commitArgs(txn store.Txn) ([]any, error) {
 			n++
 		}
 	}
-	args[10] = n
+	args[11] = n
 	for _, c := range txn.Entry.Changes {
 		if len(c.After) == 0 {
 			args = append(args, field(c.Key))
@@ -138,14 +135,14 @@ func commitArgs(txn store.Txn) ([]any, error) {
 func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string, store.Durability, error) {
 	keys := []string{
 		s.keys.head(txn.Scope), s.keys.docs(txn.Scope), s.keys.log(txn.Scope),
-		s.keys.idem(txn.Scope), s.keys.idemEnd(txn.Scope), s.keys.gone(txn.Scope),
+		s.keys.idem(txn.Scope), s.keys.idemEnd(txn.Scope),
 	}
 	client, err := s.master(ctx, s.writer, keys[0])
 	if err != nil {
 		return "", "", err
 	}
 	if txn.Class == store.ClassNormal {
-		if err := s.room(ctx, client); err != nil {
+		if err := s.room(ctx, client, txn.Entry.Size()); err != nil {
 			return "", "", err
 		}
 	}
@@ -248,7 +245,7 @@ func (s *Store) Recorded(ctx context.Context, scope, key string) (store.Record, 
 	if err := s.begin(ctx, scope); err != nil {
 		return store.Record{}, false, err
 	}
-	answer, err := s.eval(ctx, "look up an idempotency key", recordedScript, []string{s.keys.idem(scope), s.keys.idemEnd(scope)}, idemID(key))
+	answer, err := s.eval(ctx, "look up an idempotency key", recordedScript, []string{s.keys.idem(scope), s.keys.idemEnd(scope)}, idemID(key), s.ahead.Load())
 	if err != nil {
 		return store.Record{}, false, err
 	}

@@ -16,7 +16,7 @@ import (
 // look asks where a scope stands, and puts right what can be: a head whose lineage has changed is reconciled with what this process knows. An answer is
 // therefore always one that nobody has to doubt, or an error; ErrEmptied where a scope that was seen has vanished.
 func (s *Store) look(ctx context.Context, scope string) (status, error) {
-	answer, err := s.eval(ctx, "ask for the head", headScript, []string{s.keys.head(scope), s.keys.gone(scope)})
+	answer, err := s.eval(ctx, "ask for the head", headScript, []string{s.keys.head(scope)})
 	if err != nil {
 		return status{}, err
 	}
@@ -25,8 +25,11 @@ func (s *Store) look(ctx context.Context, scope string) (status, error) {
 		return status{}, err
 	}
 	switch {
+	case st.absent:
+		return st, s.emptied(ctx, scope)
 	case st.head.Revision == 0:
-		return st, s.emptied(ctx, scope, st)
+		s.settle(scope, store.Head{})
+		return st, nil
 	case !st.intact:
 		return s.reconcile(ctx, scope, s.knows(scope))
 	}
@@ -36,21 +39,19 @@ func (s *Store) look(ctx context.Context, scope string) (status, error) {
 
 // reconcile runs the compare-and-set that decides about the epoch. It may run twice: the second time it finds what the first did.
 func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (status, error) {
-	answer, err := s.eval(ctx, "reconcile", reconcileScript, []string{s.keys.head(scope), s.keys.log(scope), s.keys.gone(scope)},
-		known.Epoch, known.Revision, known.Hash.String())
+	st, err := s.compare(ctx, scope, known, "")
 	if err != nil {
 		return status{}, err
 	}
-	st, err := parseStatus(answer)
-	if err != nil {
-		return status{}, err
+	if st.absent {
+		if st, err = s.restart(ctx, scope, known); err != nil {
+			return status{}, err
+		}
 	}
 	log := s.opts.Logger.With("scope", scope, "epoch", st.head.Epoch, "revision", st.head.Revision)
 	switch st.did {
-	case "none":
-		return st, s.emptied(ctx, scope, st)
 	case "kept":
-		log.Info("redis was restarted or promoted, and has what was known; the epoch stays")
+		log.Info("redis was restarted or promoted, and continues what was known; the epoch stays")
 	case "raised":
 		log.Warn("redis does not continue what was known; the epoch was raised", "known_epoch", known.Epoch, "known_revision", known.Revision)
 		why := "nobody here could vouch for what it holds"
@@ -66,6 +67,34 @@ func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (
 	return st, nil
 }
 
+func (s *Store) compare(ctx context.Context, scope string, known store.Head, adopted string) (status, error) {
+	answer, err := s.eval(ctx, "reconcile", reconcileScript, []string{s.keys.head(scope), s.keys.log(scope)},
+		known.Epoch, known.Revision, known.Hash.String(), adopted)
+	if err != nil {
+		return status{}, err
+	}
+	return parseStatus(answer)
+}
+
+// restart is reconcile where there is no head. Unless the operator has adopted that, whoever knows one is refused.
+func (s *Store) restart(ctx context.Context, scope string, known store.Head) (status, error) {
+	if err := s.emptied(ctx, scope); err != nil {
+		return status{}, err
+	}
+	if known == (store.Head{}) {
+		return status{absent: true, intact: true}, nil
+	}
+	word, err := s.adoption(ctx)
+	if err != nil {
+		return status{}, err
+	}
+	if word == "" && known.Revision > 0 {
+		s.note(scope, known)
+		return status{}, vanished(scope, known)
+	}
+	return s.compare(ctx, scope, known, "adopted")
+}
+
 // Reconcile implements [store.Store]. A head that equals known, or continues it, keeps its epoch, whatever server has it now; one that does not
 // gets the next, once, however many processes ask.
 func (s *Store) Reconcile(ctx context.Context, scope string, known store.Head) (store.Head, error) {
@@ -73,30 +102,24 @@ func (s *Store) Reconcile(ctx context.Context, scope string, known store.Head) (
 		return store.Head{}, err
 	}
 	if own := s.knows(scope); known.Cursor().Compare(own.Cursor()) < 0 {
-		// Another part of this process has seen more: that is what has to be continued. What the caller knows is then compared in a second step.
+		// Another part of this process has seen more: that has to be continued too.
 		if _, err := s.reconcile(ctx, scope, own); err != nil {
 			return store.Head{}, err
 		}
-	} else {
-		s.note(scope, known)
 	}
 	st, err := s.reconcile(ctx, scope, known)
 	return st.head, err
 }
 
-// emptied decides what a missing head means: a scope that never was, or was dropped, or that the operator gave up; else ErrEmptied.
-func (s *Store) emptied(ctx context.Context, scope string, st status) error {
+// emptied decides what a missing head means: a scope that never was, or that the operator gave up; else ErrEmptied.
+func (s *Store) emptied(ctx context.Context, scope string) error {
 	known := s.knows(scope)
 	if known.Revision == 0 {
 		return nil
 	}
-	if st.gone {
-		s.settle(scope, store.Head{})
-		return nil
-	}
-	word, err := s.client.Get(ctx, s.keys.adopted()).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return s.fail(ctx, "ask for an adoption", err)
+	word, err := s.adoption(ctx)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +128,20 @@ func (s *Store) emptied(ctx context.Context, scope string, st status) error {
 		clear(s.known)
 		return nil
 	}
+	return vanished(scope, known)
+}
+
+func vanished(scope string, known store.Head) error {
 	return fmt.Errorf("%w: revision %d of %q was known", store.ErrEmptied, known.Revision, scope)
+}
+
+// adoption is the operator's last word; empty when there was none since the store was last emptied.
+func (s *Store) adoption(ctx context.Context) (string, error) {
+	word, err := s.client.Get(ctx, s.keys.adopted()).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", s.fail(ctx, "ask for an adoption", err)
+	}
+	return word, nil
 }
 
 // present refuses to begin a new scope in a store that has lost those that were known.

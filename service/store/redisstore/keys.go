@@ -32,7 +32,6 @@ func (k keyspace) docs(scope string) string    { return k.key(scope, "docs") }
 func (k keyspace) log(scope string) string     { return k.key(scope, "log") }
 func (k keyspace) idem(scope string) string    { return k.key(scope, "idem") }
 func (k keyspace) idemEnd(scope string) string { return k.key(scope, "idem-end") }
-func (k keyspace) gone(scope string) string    { return k.key(scope, "gone") }
 func (k keyspace) here(scope string) string    { return k.key(scope, "here") }
 func (k keyspace) hereEnd(scope string) string { return k.key(scope, "here-end") }
 

@@ -1,8 +1,8 @@
 // Package redisstore keeps Dimmer's data in Redis: one server, a Sentinel set, or a cluster. It is the store for more than one node.
 //
-// A scope is six keys that share a hash tag, so that they live on one server and one script changes them together: the head (a hash, with the lineage and
-// the log's checkpoint), the documents (a hash), the log (a stream; the entry of revision r has the id 0-r), idempotency records (a hash, and a sorted set of when
-// they expire), and a tombstone where a scope was dropped. Presence has two more. Names that people chose are encoded in keys, and are field names otherwise.
+// A scope is five keys that share a hash tag, so that they live on one server and one script changes them together: the head (a hash, with the lineage and
+// the log's checkpoint; all that is left of a dropped scope), the documents (a hash), the log (a stream; the entry of revision r has the id 0-r), and idempotency
+// records (a hash, and a sorted set of when they expire). Presence has two more. Names that people chose are encoded in keys, and are field names otherwise.
 //
 // What Redis does not promise by itself:
 //   - A commit is one script that compares head and lineage before its first write. The caller computed everything; Lua hashes nothing and decodes no JSON.
@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -76,6 +77,7 @@ type Store struct {
 	raised  map[string]string     // scope → what became of its history, for Check
 
 	memory memory
+	ahead  atomic.Int64 // milliseconds that idempotency's clock, which is Redis's, is taken to be ahead: tests let a day pass
 }
 
 var _ store.Store = (*Store)(nil)
@@ -191,7 +193,7 @@ func (s *Store) begin(ctx context.Context, scope string) error {
 		return store.ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return store.CheckScope(scope)
 }

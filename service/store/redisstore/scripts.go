@@ -99,14 +99,14 @@ func (s *Store) say(ctx context.Context, what string, sc script, keys []string, 
 // status is what head.lua answers.
 type status struct {
 	head, checkpoint store.Head
-	intact           bool   // the head was written under the server's present replication id; also where there is no head
-	gone             bool   // the scope was dropped
+	absent           bool   // there is no head; a dropped scope has one, with revision 0
+	intact           bool   // the head was written under the server's present replication id, or has no revision
 	did              string // reconcile.lua's
 }
 
 func parseStatus(answer any) (status, error) {
 	list, ok := answer.([]any)
-	if !ok || len(list) < 9 {
+	if !ok || len(list) < 8 {
 		return status{}, corrupt(fmt.Errorf("a script answered %T", answer))
 	}
 	text := func(i int) string { s, _ := list[i].(string); return s }
@@ -120,14 +120,14 @@ func parseStatus(answer any) (status, error) {
 		if err := errors.Join(err1, err2); err != nil {
 			return status{}, corrupt(err)
 		}
-		if s.head.Revision < 1 || s.checkpoint.Revision > s.head.Revision {
-			return status{}, corrupt(errors.New("a head or checkpoint that cannot be"))
+		if s.checkpoint.Revision > s.head.Revision {
+			return status{}, corrupt(errors.New("the checkpoint is beyond the head"))
 		}
 	}
-	s.intact = list[0] == nil || text(3) == text(7) && text(3) != ""
-	s.gone = list[8] == int64(1)
-	if len(list) > 9 {
-		s.did = text(9)
+	s.absent = list[0] == nil
+	s.intact = s.head.Revision == 0 || text(3) == text(7) && text(3) != ""
+	if len(list) > 8 {
+		s.did = text(8)
 	}
 	return s, nil
 }

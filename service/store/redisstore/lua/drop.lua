@@ -1,8 +1,9 @@
--- KEYS: head, gone, then everything else of the scope. ARGV: ms that the tombstone is kept.
+-- KEYS: head, then everything else of the scope. What is left is a head without a revision, in the epoch after the last.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
-for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
-if epoch then
+local revision = redis.call('HGET', KEYS[1], 'revision')
+for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
+if revision and revision ~= '0' then
 	redis.call('UNLINK', KEYS[1])
-	redis.call('SET', KEYS[2], epoch, 'PX', ARGV[1])
+	redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch + 1), 'revision', '0', 'hash', string.rep('0', 64))
 end
 return 'ok'

@@ -1,15 +1,15 @@
--- KEYS: head, log, gone. ARGV: epoch, revision, hash of what the caller knows; revision 0: nothing.
--- Answers what was done (none, same, kept, raised), and the head, checkpoint and tombstone like head.lua.
+-- KEYS: head, log. ARGV: epoch, revision, hash of what the caller knows, revision 0: nothing; adopted or ''.
+-- Answers like head.lua, and then what was done: none, same, kept, raised.
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'revision', 'hash', 'lineage', 'cp_epoch', 'cp_revision', 'cp_hash')
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 local did = 'none'
 if h[1] then
-	local broken = h[4] ~= replid
+	local broken = h[4] ~= replid and h[2] ~= '0'
 	local epoch, revision, cp = tonumber(h[1]), tonumber(h[2]), tonumber(h[6] or '0')
 	local kepoch, krevision, khash = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 	-- Whoever knows nothing, or an earlier epoch, cannot vouch for a server whose lineage is new; neither contradicts one whose is not.
 	local continues = not broken
-	if krevision > 0 and kepoch > epoch then
+	if kepoch > epoch then
 		continues = false
 	elseif krevision > 0 and kepoch == epoch then
 		if krevision == revision then
@@ -27,8 +27,7 @@ if h[1] then
 	did = 'same'
 	if not continues then
 		did = 'raised'
-		if krevision > 0 and kepoch > epoch then epoch = kepoch end
-		h[1] = string.format('%.0f', epoch + 1)
+		h[1] = string.format('%.0f', math.max(epoch, kepoch) + 1)
 	elseif broken then
 		did = 'kept'
 	end
@@ -38,7 +37,12 @@ if h[1] then
 		redis.call('HSET', KEYS[1], 'epoch', h[1], 'lineage', replid, 'since_revision', h[2], 'since_hash', h[3])
 	end
 end
+if not h[1] and ARGV[4] ~= '' and tonumber(ARGV[1]) > 0 then
+	-- The operator gave up what was known: the scope begins anew, in an epoch that nobody has seen.
+	did = 'raised'
+	h = {string.format('%.0f', ARGV[1] + 1), '0', string.rep('0', 64), replid, false, false, false}
+	redis.call('HSET', KEYS[1], 'epoch', h[1], 'revision', h[2], 'hash', h[3])
+end
 h[8] = replid
-h[9] = redis.call('EXISTS', KEYS[3])
-h[10] = did
+h[9] = did
 return h

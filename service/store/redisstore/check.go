@@ -1,0 +1,130 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dimmerhq/dimmer/service/store"
+)
+
+// oldest is the first version of Redis that has what the scripts use (XTRIM MINID).
+var oldest = [2]int{6, 2}
+
+// health is what one primary says of itself.
+type health struct {
+	addr     string
+	version  string
+	policy   string
+	aof      bool
+	replicas int
+	used     float64
+}
+
+// inspect asks every primary.
+func (s *Store) inspect(ctx context.Context) ([]health, error) {
+	var mu sync.Mutex
+	var out []health
+	err := s.each(ctx, func(ctx context.Context, c *redis.Client) error {
+		info, err := c.Info(ctx).Result()
+		if err != nil {
+			return err
+		}
+		f := fields(info)
+		online, _ := replicas(info)
+		h := health{
+			addr: c.Options().Addr, version: f["redis_version"], policy: f["maxmemory_policy"], aof: f["aof_enabled"] == "1",
+			replicas: online, used: used(f),
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		out = append(out, h)
+		return nil
+	})
+	if err != nil {
+		s.lost(ctx)
+		return nil, s.fail(ctx, "ask for the servers' health", err)
+	}
+	slices.SortFunc(out, func(a, b health) int { return strings.Compare(a.addr, b.addr) })
+	return out, nil
+}
+
+// greet is the first exchange: it refuses what would lose data, and takes note of the last adoption.
+func (s *Store) greet(ctx context.Context) error {
+	servers, err := s.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range servers {
+		if !recent(h.version) {
+			return fmt.Errorf("redisstore: this is Redis %q, and %d.%d or later is needed", h.version, oldest[0], oldest[1])
+		}
+		if h.policy != "noeviction" {
+			return fmt.Errorf("redisstore: maxmemory-policy is %q, which lets Redis drop flags when memory is short; set it to noeviction", h.policy)
+		}
+		if !h.aof {
+			s.opts.Logger.Warn(noAOF)
+		}
+	}
+	s.adopted, err = s.adoption(ctx)
+	return err
+}
+
+const noAOF = "Redis has no append-only file (appendonly no): what was written since its last snapshot is lost when it restarts"
+
+func recent(version string) bool {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, err1 := strconv.Atoi(major)
+	b, err2 := strconv.Atoi(minor)
+	return err1 == nil && err2 == nil && (a > oldest[0] || a == oldest[0] && b >= oldest[1])
+}
+
+// Check implements [store.Store]. Replicas is the least that a primary has, Used the most.
+func (s *Store) Check(ctx context.Context) (store.Report, error) {
+	if err := s.begin(ctx, store.System); err != nil {
+		return store.Report{}, err
+	}
+	servers, err := s.inspect(ctx)
+	if err != nil {
+		return store.Report{}, err
+	}
+	r := store.Report{Backend: s.backend}
+	warnings := map[string]bool{}
+	for i, h := range servers {
+		if i == 0 || h.replicas < r.Replicas {
+			r.Replicas = h.replicas
+		}
+		r.Used = max(r.Used, min(1, h.used))
+		if !h.aof {
+			warnings[noAOF] = true
+		}
+		if h.policy != "noeviction" {
+			warnings[fmt.Sprintf("maxmemory-policy is %q: Redis may drop flags when memory is short; set it to noeviction", h.policy)] = true
+		}
+	}
+	if r.Replicas < s.opts.MinReplicas {
+		warnings[fmt.Sprintf("a primary has %d replicas of the %d that a confirmed write needs: writes are unconfirmed", r.Replicas, s.opts.MinReplicas)] = true
+	}
+	if r.Used >= nearlyFull {
+		warnings[fmt.Sprintf("%.0f %% of the memory limit is in use: only kills and changes that lower exposure are taken", r.Used*100)] = true
+	}
+	s.mu.Lock()
+	for _, text := range s.raised {
+		warnings[text] = true
+	}
+	s.mu.Unlock()
+	// The emptiness that matters most is the whole store's; it is said, not failed: a report is about what is wrong.
+	if err := s.present(ctx, ""); errors.Is(err, store.ErrEmptied) {
+		warnings[err.Error()] = true
+	}
+	r.Warnings = slices.Sorted(maps.Keys(warnings))
+	return r, nil
+}
