@@ -28,7 +28,7 @@ type Config struct {
 
 	NewAdminToken bool `name:"new-admin-token" help:"Make another admin token at this start and show it, for when all others are lost."`
 
-	MinReplicas int           `default:"1" env:"DIMMER_MIN_REPLICAS" help:"Redis: a write is confirmed by at least this many replicas."`
+	MinReplicas int           `env:"DIMMER_MIN_REPLICAS" placeholder:"N" help:"Redis: a write is confirmed by at least this many replicas (default: 1 with Sentinel and Cluster, else 0)."`
 	Drain       time.Duration `default:"10s" env:"DIMMER_DRAIN" help:"How long streams get to leave when the process ends."`
 	LogLevel    string        `default:"info" enum:"debug,info,warn,error" env:"DIMMER_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat   string        `default:"text" enum:"text,json" env:"DIMMER_LOG_FORMAT" help:"text or json."`
@@ -64,7 +64,7 @@ func (c Config) Normalise() Config {
 
 // Validate reports the first thing that cannot work, with the option to change.
 func (c Config) Validate() error {
-	if err := c.validateStore(); err != nil {
+	if err := c.ValidateStore(); err != nil {
 		return err
 	}
 	if _, local := c.LocalDir(); c.Dev && !local {
@@ -87,7 +87,8 @@ func (c Config) Validate() error {
 	return c.validateListeners()
 }
 
-func (c Config) validateStore() error {
+// ValidateStore looks at the store alone.
+func (c Config) ValidateStore() error {
 	scheme, rest, ok := strings.Cut(c.Store, ":")
 	if !ok || rest == "" {
 		return fmt.Errorf("--store: %q is not local:DIR or a Redis URL", c.Store)

@@ -118,7 +118,7 @@ func (s *Server) run(ctx context.Context, p *parts) error {
 		g.Go(func() error { return actor(work) })
 	}
 	g.Go(func() error {
-		if err := p.boot(work); err != nil {
+		if err := p.boot(work); err != nil || work.Err() != nil {
 			return err
 		}
 		a := p.addresses
