@@ -35,7 +35,7 @@ func (x *distribution) pick(c *Context) *Outcome {
 		if c.key.kind != datumText {
 			return x.keyless
 		}
-		return pickKey(x, c.key.text)
+		return x.pickKey(c.key.text)
 	}
 	for i := range x.bucketBy {
 		d := x.bucketBy[i].find(c)
@@ -43,34 +43,39 @@ func (x *distribution) pick(c *Context) *Outcome {
 			continue
 		}
 		if d.kind == datumText && d.text != "" {
-			return pickKey(x, d.text)
+			return x.pickKey(d.text)
 		}
 		var buf [keyBytes]byte
 		if key, ok := d.integerKey(&buf); ok {
-			return pickKey(x, key)
+			return x.pickKey(string(key))
 		}
 	}
 	return x.keyless
 }
 
-func pickKey[T string | []byte](x *distribution, key T) *Outcome {
+func (x *distribution) pickKey(key string) *Outcome {
 	if x.exposure < Buckets && bucketOf(hashKey(x.expose, key)) >= x.exposure {
 		return x.unexposed
 	}
 	if x.single != nil {
 		return x.single
 	}
-	return x.outcomeAt(bucketOf(hashKey(x.assign, key)))
-}
-
-func (x *distribution) outcomeAt(bucket uint32) *Outcome {
-	if len(x.pieces) <= 8 {
-		for i := range x.pieces {
-			if bucket < x.pieces[i].to {
-				return x.pieces[i].out
-			}
+	bucket := bucketOf(hashKey(x.assign, key))
+	if len(x.pieces) > fewPieces {
+		return x.search(bucket)
+	}
+	for i := range x.pieces {
+		if bucket < x.pieces[i].to {
+			return x.pieces[i].out
 		}
 	}
+	return nil // not reachable: the last piece ends at Buckets, above every bucket
+}
+
+// fewPieces are found faster one by one.
+const fewPieces = 8
+
+func (x *distribution) search(bucket uint32) *Outcome {
 	i := sort.Search(len(x.pieces), func(i int) bool { return bucket < x.pieces[i].to })
 	return x.pieces[i].out // the last piece ends at Buckets, above every bucket
 }

@@ -143,6 +143,7 @@ func (k *compiler) clause(c *Condition) (x condition) {
 		k.problem("needs at least one value")
 	default:
 		x.values = k.operands(x.op, c)
+		x.quick = x.op == opIn && x.values.texts != nil && !x.values.folded && len(x.path.rest) == 0 && !x.path.isKey
 	}
 	return x
 }

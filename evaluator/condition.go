@@ -51,6 +51,7 @@ var operators = map[string]op{
 type condition struct {
 	op     op
 	negate bool
+	quick  bool        // evalQuick will do
 	path   path        // of a clause
 	values *operands   // of a clause
 	kids   []condition // of all, any, not
@@ -98,6 +99,9 @@ func truthOf(b bool) truth {
 }
 
 func (x *condition) eval(s *Snapshot, c *Context) truth {
+	if x.quick {
+		return x.evalQuick(c)
+	}
 	switch x.op {
 	case opAll:
 		for i := range x.kids {
@@ -133,6 +137,21 @@ func (x *condition) eval(s *Snapshot, c *Context) truth {
 	default:
 		return truthOf(x.clause(c))
 	}
+}
+
+// evalQuick is [condition.clause] for the most usual clause: an attribute at the top is one of some strings.
+func (x *condition) evalQuick(c *Context) truth {
+	for i := range c.attributes {
+		a := &c.attributes[i]
+		if a.hash != x.path.hash || a.name != x.path.first {
+			continue
+		}
+		if a.kind == datumText {
+			return truthOf(x.values.texts.has(a.datum.hash, a.text) != x.negate)
+		}
+		return truthOf(x.clause(c))
+	}
+	return no
 }
 
 // accepts says whether an outcome is one of the variants asked for.

@@ -9,6 +9,12 @@ func (s *Snapshot) Outcome(flag string, c *Context) *Outcome {
 	if n == nil {
 		return outcomeNotFound
 	}
+	if n.plain != nil {
+		return n.plain
+	}
+	if n.split != nil && c != nil && c.key.kind == datumText && c.err == nil {
+		return n.split.pickKey(c.key.text)
+	}
 	return s.answer(n, c)
 }
 

@@ -41,25 +41,20 @@ func mix32(h, k uint32) uint32 {
 
 // hashKey goes on from a prefix's state with the key, byte-wise: no unsafe loads, so it is clean under the race detector's pointer
 // checks and on every architecture; the compiler joins the four loads where it may.
-func hashKey[T string | []byte](h uint32, key T) uint32 {
+func hashKey(h uint32, key string) uint32 {
 	n := uint32(prefixBytes + len(key))
 	for ; len(key) >= 4; key = key[4:] {
 		h = mix32(h, uint32(key[0])|uint32(key[1])<<8|uint32(key[2])<<16|uint32(key[3])<<24)
 	}
-	k := uint32(0)
-	switch len(key) {
-	case 3:
-		k ^= uint32(key[2]) << 16
-		fallthrough
-	case 2:
-		k ^= uint32(key[1]) << 8
-		fallthrough
-	case 1:
-		k ^= uint32(key[0])
-		k *= murmur32c1
-		k = bits.RotateLeft32(k, 15)
-		k *= murmur32c2
-		h ^= k
+	if len(key) > 0 {
+		k := uint32(key[0])
+		if len(key) > 1 {
+			k |= uint32(key[1]) << 8
+		}
+		if len(key) > 2 {
+			k |= uint32(key[2]) << 16
+		}
+		h ^= bits.RotateLeft32(k*murmur32c1, 15) * murmur32c2
 	}
 	h ^= n
 	h ^= h >> 16

@@ -42,8 +42,9 @@ func (d *document) document() Document { return Document{Kind: d.kind, Key: d.ke
 
 // node is a document in a snapshot: the document, and what other documents make of it. It is immutable.
 type node struct {
-	plain   *Outcome // of a flag: the answer when no context needs to be looked at
-	flag    *flag    // of a flag without a plain answer
+	plain   *Outcome      // of a flag: the answer when no context needs to be looked at
+	split   *distribution // of a flag that has nothing but a split by targeting key: a shorter way to the same answer
+	flag    *flag         // of a flag without a plain answer
 	segment *segment
 	sides   [2]*listSide // of a segment, by [segment].lists
 	doc     *document
@@ -96,6 +97,9 @@ func newNode(d *document, s status, kills int, sides [2]*listSide) *node {
 	}
 	if n.plain == nil {
 		n.flag = d.flag
+		if x := d.flag.fallback.distribution; x != nil && len(d.flag.prerequisites)+len(d.flag.rules)+len(x.bucketBy) == 0 {
+			n.split = x
+		}
 	}
 	return n
 }

@@ -16,7 +16,8 @@ type segment struct {
 
 // members are those whom one side of a segment names.
 type members struct {
-	inline []inlineKeys
+	byKey  *textSet     // targeting keys; nil: none
+	inline []inlineKeys // by other attributes
 	list   *listRef
 }
 
@@ -67,6 +68,9 @@ func (n *node) contains(s *Snapshot, c *Context) truth {
 }
 
 func (m *members) has(side *listSide, c *Context) bool {
+	if m.byKey != nil && c.key.kind == datumText && m.byKey.has(c.key.hash, c.key.text) {
+		return true
+	}
 	for i := range m.inline {
 		if m.inline[i].hasAny(c) {
 			return true
@@ -139,24 +143,26 @@ func compileSegment(doc Document, wanted map[use]string) *segmentCompiler {
 		k.segment.when = &when
 		k.out()
 	}
-	k.segment.include.inline = k.inline("include", seg.Include)
-	k.segment.exclude.inline = k.inline("exclude", seg.Exclude)
+	k.inline("include", seg.Include, &k.segment.include)
+	k.inline("exclude", seg.Exclude, &k.segment.exclude)
 	k.lists(doc.Key, seg.Lists)
 	return k
 }
 
-func (k *segmentCompiler) inline(name string, keys map[string][]string) []inlineKeys {
+func (k *segmentCompiler) inline(name string, keys map[string][]string, out *members) {
 	k.in(name)
 	defer k.out()
-	var out []inlineKeys
 	for _, text := range slices.Sorted(maps.Keys(keys)) {
 		k.in(text)
-		if p := k.path(text); len(keys[text]) > 0 {
-			out = append(out, inlineKeys{p, newTextSet(keys[text])})
+		switch p := k.path(text); {
+		case len(keys[text]) == 0:
+		case p.isKey:
+			out.byKey = newTextSet(keys[text])
+		default:
+			out.inline = append(out.inline, inlineKeys{p, newTextSet(keys[text])})
 		}
 		k.out()
 	}
-	return out
 }
 
 func (k *segmentCompiler) lists(segment string, refs []ListRef) {

@@ -6,7 +6,7 @@ import "iter"
 // A look-up costs one hash of the key, which references bring along.
 type table[V any] struct {
 	shards []tableShard[V] // a power of two
-	shift  uint            // the top bits of a hash choose the shard
+	shift  uint            // 63 less the bits of a hash, from the top, that choose the shard
 	count  int
 }
 
@@ -26,11 +26,14 @@ type tableSlot[V any] struct {
 // each) and the touched shard (32 bytes a slot); with 64 both are small up to 100,000 flags.
 const shardLoad = 64
 
+// at is the index of a hash's shard. Two steps, because a single shard is chosen by no bits.
+func (t *table[V]) at(hash uint64) uint64 { return hash >> 1 >> (t.shift & 63) }
+
 func (t *table[V]) get(hash uint64, key string) *V {
 	if len(t.shards) == 0 {
 		return nil
 	}
-	slots := t.shards[hash>>t.shift].slots
+	slots := t.shards[t.at(hash)].slots
 	mask := uint64(len(slots) - 1)
 	for i := hash; ; i++ {
 		slot := &slots[i&mask]
@@ -69,12 +72,12 @@ func (e *tableEdit[V]) shard(hash uint64) *tableShard[V] {
 	if e.owned == nil {
 		e.owned = make([]bool, max(len(e.shards), 1))
 		if len(e.shards) == 0 {
-			e.shards, e.shift = []tableShard[V]{{slots: make([]tableSlot[V], 2)}}, 64
+			e.shards, e.shift = []tableShard[V]{{slots: make([]tableSlot[V], 2)}}, 63
 		} else {
 			e.shards = append([]tableShard[V](nil), e.shards...)
 		}
 	}
-	i := hash >> e.shift
+	i := e.at(hash)
 	s := &e.shards[i]
 	if !e.owned[i] {
 		e.owned[i] = true
@@ -146,8 +149,8 @@ func (e *tableEdit[V]) remove(hash uint64, key string) {
 // grow doubles the number of shards.
 func (e *tableEdit[V]) grow() {
 	old := e.table
-	bits := 65 - old.shift // of the new table
-	e.shards, e.shift = make([]tableShard[V], 1<<bits), 64-bits
+	bits := 64 - old.shift // of the new table
+	e.shards, e.shift = make([]tableShard[V], 1<<bits), 63-bits
 	e.owned = make([]bool, len(e.shards))
 	for i := range e.shards {
 		e.owned[i] = true
@@ -156,7 +159,7 @@ func (e *tableEdit[V]) grow() {
 	for i := range old.shards {
 		for _, slot := range old.shards[i].slots {
 			if slot.value != nil {
-				e.shards[slot.hash>>e.shift].put(slot)
+				e.shards[e.at(slot.hash)].put(slot)
 			}
 		}
 	}

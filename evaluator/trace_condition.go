@@ -175,6 +175,10 @@ func (t *tracer) segment(key string) (*TraceSegment, truth) {
 
 // members is [members.has], told.
 func (t *tracer) members(m *members, side *listSide, out *TraceSegment) bool {
+	if m.byKey != nil && t.c.key.kind == datumText && m.byKey.has(t.c.key.hash, t.c.key.text) {
+		out.Attribute = keyAttribute
+		return true
+	}
 	for i := range m.inline {
 		if m.inline[i].hasAny(t.c) {
 			out.Attribute = m.inline[i].path.String()

@@ -46,7 +46,7 @@ func (t *tracer) distribution(x *distribution, d *Distribution, salt string, out
 			out.Range = &TraceRange{r.Variant, r.From, r.To}
 		}
 	}
-	return x.outcomeAt(out.Assign.Bucket)
+	return x.search(out.Assign.Bucket)
 }
 
 // bucketKey is the first key that an attribute yields, or empty.
