@@ -88,7 +88,7 @@ func (s *Store) restart(ctx context.Context, scope string, known store.Head) (st
 	if err != nil {
 		return status{}, err
 	}
-	if word == "" && known.Revision > 0 {
+	if word == "" && known.Revision > 0 && known.Epoch > 0 {
 		s.note(scope, known)
 		return status{}, vanished(scope, known)
 	}

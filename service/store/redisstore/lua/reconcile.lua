@@ -37,7 +37,7 @@ if h[1] then
 		redis.call('HSET', KEYS[1], 'epoch', h[1], 'lineage', replid, 'since_revision', h[2], 'since_hash', h[3])
 	end
 end
-if not h[1] and ARGV[4] ~= '' and tonumber(ARGV[1]) > 0 then
+if not h[1] and ARGV[4] ~= '' then
 	-- The operator gave up what was known: the scope begins anew, in an epoch that nobody has seen.
 	did = 'raised'
 	h = {string.format('%.0f', ARGV[1] + 1), '0', string.rep('0', 64), replid, false, false, false}
