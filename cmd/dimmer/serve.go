@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 
@@ -33,10 +32,3 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
 }
-
-type migrateCmd struct {
-	From string `required:"" placeholder:"URL" help:"The store to read: local:DIR or a Redis URL."`
-	To   string `required:"" placeholder:"URL" help:"The store to write; it must be empty."`
-}
-
-func (c *migrateCmd) Run(*app) error { return fmt.Errorf("not built in yet") }

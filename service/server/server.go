@@ -91,7 +91,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		s.opts.Logger.Warn("--insecure-listen: tokens travel in the clear unless something in front does TLS")
 	}
 	if s.cfg.Dev {
-		s.opts.Logger.Warn("this is a development server: it listens on loopback only and keeps tokens in its data folder")
+		s.opts.Logger.Info("this is a development server: it listens on loopback only and keeps tokens in its data folder")
 	}
 	st, err := s.open(ctx, s.cfg, s.opts.Logger)
 	if err != nil {
