@@ -121,16 +121,26 @@ func build(opts Options) (*server, *echo.Echo, error) {
 
 // handler gives the UI what is not of the API.
 func (s *server) handler(e *echo.Echo) http.Handler {
-	if s.opts.UI == nil {
-		return e
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if ofAPI(r.URL.Path) {
-			e.ServeHTTP(w, r)
-		} else {
+		if s.opts.UI != nil && !ofAPI(r.URL.Path) {
 			s.opts.UI.ServeHTTP(w, r)
+			return
 		}
+		e.ServeHTTP(w, unescaped(r))
 	})
+}
+
+// unescaped lets echo route by the path that is meant (rules:order) instead of the one that was written (rules%3Aorder), unless a slash is
+// escaped in it: that is no separator, and belongs to a name that nothing has.
+func unescaped(r *http.Request) *http.Request {
+	if r.URL.RawPath == "" || strings.Count(r.URL.RawPath, "/") != strings.Count(r.URL.Path, "/") {
+		return r
+	}
+	u := *r.URL
+	u.RawPath = ""
+	c := *r
+	c.URL = &u
+	return &c
 }
 
 // envelope puts around every route, known or not, what holds for every answer.

@@ -144,6 +144,13 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	return w
 }
 
+// in is the same world for a subtest.
+func (w *world) in(t testing.TB) *world {
+	c := *w
+	c.t = t
+	return &c
+}
+
 // populate makes what most tests need, past the API.
 func (w *world) populate() {
 	w.t.Helper()
