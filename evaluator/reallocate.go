@@ -208,7 +208,7 @@ func (m *mover) release(surplus map[string]int, o order) []stretch {
 	}
 	slices.SortFunc(pieces, func(a, b stretch) int {
 		if o == smallestFirst {
-			return cmp.Or(cmp.Compare(a.To-a.From, b.To-b.From), cmp.Compare(a.From, b.From))
+			return cmp.Or(cmp.Compare(m.touches(b), m.touches(a)), cmp.Compare(a.To-a.From, b.To-b.From), cmp.Compare(a.From, b.From))
 		}
 		return cmp.Or(cmp.Compare(b.Seq, a.Seq), cmp.Compare(b.From, a.From))
 	})
@@ -239,10 +239,13 @@ func (m *mover) release(surplus map[string]int, o order) []stretch {
 }
 
 func (m *mover) touches(p stretch) int {
-	if m.need[p.left] > 0 || m.need[p.right] > 0 {
-		return 1
+	n := 0
+	for _, v := range []string{p.left, p.right} {
+		if m.need[v] > 0 {
+			n++
+		}
 	}
-	return 0
+	return n
 }
 
 // cut keeps p but for n buckets, which it returns.
