@@ -320,7 +320,7 @@ func operationsTour(t *testing.T, w *world) {
 	require.Contains(t, w.logged.String(), "it was me")
 }
 
-// TestBackupEndsWithATrailer also checks the other side: a backup that breaks off has no trailer, and no proper end.
+// TestBackup also checks the other side: a backup that breaks off has no trailer, and no proper end.
 func TestBackup(t *testing.T) {
 	w := newWorld(t)
 	got := func() (*http.Response, []byte, error) {
@@ -336,4 +336,11 @@ func TestBackup(t *testing.T) {
 	require.Equal(t, "application/octet-stream", resp.Header.Get("Content-Type"))
 	require.Contains(t, string(body), `"scope":"shop"`)
 	require.Contains(t, string(body), `"scope":"_system"`)
+
+	w.breakExport.Store(true)
+	resp, _, err = got()
+	require.Equal(t, 200, resp.StatusCode)
+	require.Error(t, err, "a stream that breaks off has no proper end")
+	require.Empty(t, resp.Trailer.Get("Dimmer-Complete"))
+	require.Contains(t, w.logged.String(), "disk on fire")
 }

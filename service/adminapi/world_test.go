@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +47,25 @@ type world struct {
 	http    *httptest.Server
 	tokens  map[string]string // by name, see newWorld
 	check   func(r *http.Request, resp answer)
+	drain   context.CancelFunc // ends every request's context
+
+	breakExport *atomic.Bool
+}
+
+// breaking is a store whose backups break off in the middle when it is told to.
+type breaking struct {
+	*storetest.Memory
+	broken *atomic.Bool
+}
+
+func (b *breaking) Export(ctx context.Context, scope string, out io.Writer) error {
+	if !b.broken.Load() {
+		return b.Memory.Export(ctx, scope, out)
+	}
+	if _, err := io.WriteString(out, strings.Repeat("half a line ", 1000)); err != nil {
+		return err
+	}
+	return errors.New("disk on fire")
 }
 
 // people stands in for package receipt: it says what a test wants to hear.
@@ -100,7 +121,7 @@ func root() admin.Call {
 
 func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.NewMemory(), people: &people{}, logged: &logged{}, tokens: map[string]string{}}
+	w := &world{t: t, store: storetest.NewMemory(), people: &people{}, logged: &logged{}, tokens: map[string]string{}, breakExport: &atomic.Bool{}}
 	w.people.receipt.Complete = true
 	w.feeds = feed.NewSet(feed.Options{})
 	w.mirrors = store.NewMirrors(w.store, store.MirrorsOptions{OnStep: w.feeds.Step})
@@ -127,11 +148,15 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	for _, c := range change {
 		c(&opts)
 	}
+	if opts.Store == w.store {
+		opts.Store = &breaking{Memory: w.store, broken: w.breakExport}
+	}
 	w.server, w.echo, err = build(opts)
 	require.NoError(t, err)
 	w.http = httptest.NewUnstartedServer(w.server.handler(w.echo))
 	base, release := context.WithCancel(context.Background()) // what a server cancels when it drains
 	w.http.Config.BaseContext = func(net.Listener) context.Context { return base }
+	w.drain = release
 	w.http.Start()
 	t.Cleanup(func() {
 		release()
