@@ -85,14 +85,15 @@ func (c *devCmd) withShop(ctx context.Context, a *app, fresh bool) error {
 	c.printCommands(a)
 	select {
 	case <-ctx.Done():
-		fmt.Fprintf(a.out, "\nStopping the shop and the server; the data stays in %s.\n", c.dataName(a))
+		fmt.Fprintf(a.out, "\nStopping the shop and the server; the data stays in %s.\n", dataName(a))
 		return nil
 	case <-shop.done:
 		return fmt.Errorf("the shop ended by itself: %v", shop.err)
 	}
 }
 
-func (c *devCmd) dataName(a *app) string {
+// dataName is the data folder as it can be typed here.
+func dataName(a *app) string {
 	if wd, err := os.Getwd(); err == nil {
 		if rel, err := filepath.Rel(wd, a.globals.Data); err == nil && !strings.HasPrefix(rel, "..") {
 			return rel
@@ -108,7 +109,7 @@ func (c *devCmd) printAddresses(a *app, dev server.DevFile, shop string) {
   gRPC for SDKs      %s
   example shop       %s/checkout
                      %s/crowd   (1,000 visitors, live)
-`, c.dataName(a), dev.URL, dev.GRPC, shop, shop)
+`, dataName(a), dev.URL, dev.GRPC, shop, shop)
 }
 
 // command is this binary's name as it can be typed, with what another data folder needs.
@@ -119,8 +120,8 @@ func command(a *app) string {
 			name = rel
 		}
 	}
-	if wd, err := os.Getwd(); err != nil || filepath.Join(wd, ".dimmer") != a.globals.Data {
-		name += " --data " + a.globals.Data
+	if data := dataName(a); data != ".dimmer" {
+		name += " --data " + data
 	}
 	return name
 }

@@ -47,9 +47,28 @@ func (c *evaluateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return show(a, resp.body, func(w io.Writer, e evaluation) {
-		row(w, "value", string(e.Value))
-		row(w, "variant", e.Variant)
+	var answer evaluation
+	if err := json.Unmarshal(resp.body, &answer); err != nil {
+		return fmt.Errorf("the server's answer is not what was expected: %w", err)
+	}
+	if err := printEvaluation(a, resp.body); err != nil {
+		return err
+	}
+	switch answer.Error { // an evaluation that ends in an error is an answer, and no success
+	case "":
+		return nil
+	case "FLAG_NOT_FOUND":
+		return &exitError{code: exitNotFound}
+	}
+	return &exitError{code: exitFailed}
+}
+
+func printEvaluation(a *app, body []byte) error {
+	return show(a, body, func(w io.Writer, e evaluation) {
+		if e.Error == "" {
+			row(w, "value", string(e.Value))
+			row(w, "variant", e.Variant)
+		}
 		row(w, "reason", strings.TrimSpace(e.Reason+" "+e.Cause))
 		if e.Rule != "" {
 			row(w, "rule", e.Rule)

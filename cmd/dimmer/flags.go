@@ -43,9 +43,20 @@ func (s flagState) cell(env string) string {
 	case "exposure":
 		return percent(e.Exposure)
 	case "rules":
-		return fmt.Sprintf("%d rules", e.Rules)
+		if e.Exposure < 100 { // the default is a distribution, and no variant for all
+			return percent(e.Exposure) + ", " + rules(e.Rules)
+		}
+		return rules(e.Rules)
 	}
 	return e.State
+}
+
+// rules prints 1 as "1 rule".
+func rules(n int) string {
+	if n == 1 {
+		return "1 rule"
+	}
+	return fmt.Sprintf("%d rules", n)
 }
 
 type flagsListCmd struct {

@@ -51,7 +51,7 @@ func (t targeting) line() string {
 			state = "on at " + percent(d.Exposure)
 		}
 		if n := len(t.Rules); n > 0 {
-			state += fmt.Sprintf(", %d rules", n)
+			state += ", " + rules(n)
 		}
 	}
 	if t.Killed {
