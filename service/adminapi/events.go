@@ -100,7 +100,8 @@ func (e *eventStream) follow(out *streamWriter) (again bool, err error) {
 	go e.read(ctx, events)
 	defer func() { // the reader closes the channel when it is done
 		stop()
-		for range events { //nolint:revive // drained, so that it can end
+		for range events {
+			continue // drained, so that it can end
 		}
 	}()
 	heartbeat := time.NewTicker(e.s.opts.Heartbeat)

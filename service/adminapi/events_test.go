@@ -120,8 +120,9 @@ func (w *world) ramp(environment string, percent int) {
 	w.ok(200, ask{method: "POST", path: shopFlag + "/environments/" + environment + "/ramp", body: fmt.Sprintf(`{"exposure":%d,"reason":"to %d"}`, percent, percent)})
 }
 
-func TestEventsResumeWithoutAGap(t *testing.T) {
-	w := newWorld(t)
+func TestEventsResumeWithoutAGap(t *testing.T) { onEveryStore(t, resumes) }
+
+func resumes(t *testing.T, w *world) {
 	first := w.stream(ask{token: "viewer"})
 	first.hello()
 	w.ramp("production", 1)
@@ -239,8 +240,9 @@ func TestEventsReset(t *testing.T) {
 }
 
 // TestParallelPatches: of a hundred changes made from one version, one is made.
-func TestParallelPatches(t *testing.T) {
-	w := newWorld(t)
+func TestParallelPatches(t *testing.T) { onEveryStore(t, parallelPatches) }
+
+func parallelPatches(t *testing.T, w *world) {
 	got := w.ok(200, ask{method: "GET", path: inProduction})
 	const n = 100
 	statuses := make(chan int, n)
@@ -271,8 +273,9 @@ func TestParallelPatches(t *testing.T) {
 	require.Len(t, decode[targetingBody](t, w.ok(200, ask{method: "GET", path: inProduction})).Rules, 1)
 }
 
-func TestIdempotency(t *testing.T) {
-	w := newWorld(t)
+func TestIdempotency(t *testing.T) { onEveryStore(t, idempotent) }
+
+func idempotent(t *testing.T, w *world) {
 	key := func(k string) map[string]string { return map[string]string{"Idempotency-Key": k} }
 	make1 := ask{method: "POST", path: "/v1/projects/shop/flags", body: `{"key":"once","type":"boolean"}`, header: key("k1")}
 	first := w.ok(201, make1)
@@ -312,7 +315,8 @@ func TestIdempotency(t *testing.T) {
 	t.Run("a kill is one kill", func(t *testing.T) {
 		w := w.in(t)
 		kill := ask{method: "POST", path: inProduction + "/kill", body: `{"reason":"x"}`, header: key("k3")}
-		require.Equal(t, decode[KillReceipt](t, w.ok(200, kill)).Ids, decode[KillReceipt](t, w.ok(200, kill)).Ids)
+		first := decode[KillReceipt](t, w.ok(200, kill))
+		require.Equal(t, first.Ids, decode[KillReceipt](t, w.ok(200, kill)).Ids)
 	})
 	t.Run("a token's text is shown once", func(t *testing.T) {
 		w := w.in(t)

@@ -18,8 +18,9 @@ import (
 func match(a answer) map[string]string { return map[string]string{"If-Match": a.header.Get("ETag")} }
 
 // TestEveryOperation goes through all of them once, as somebody would who sets up a shop, and holds every answer to the description.
-func TestEveryOperation(t *testing.T) {
-	w := newWorld(t)
+func TestEveryOperation(t *testing.T) { onEveryStore(t, everyOperation) }
+
+func everyOperation(t *testing.T, w *world) {
 	c := newContract(t)
 	w.check = c.check
 	for _, part := range []struct {
@@ -321,8 +322,9 @@ func operationsTour(t *testing.T, w *world) {
 }
 
 // TestBackup also checks the other side: a backup that breaks off has no trailer, and no proper end.
-func TestBackup(t *testing.T) {
-	w := newWorld(t)
+func TestBackup(t *testing.T) { onEveryStore(t, backs) }
+
+func backs(t *testing.T, w *world) {
 	got := func() (*http.Response, []byte, error) {
 		resp, err := http.DefaultTransport.RoundTrip(w.request(ask{method: "GET", path: "/v1/backup"}))
 		require.NoError(t, err)

@@ -72,7 +72,8 @@ func TestTableIsTheDescription(t *testing.T) {
 	for _, op := range table() {
 		name := op.Method + " " + op.Path
 		require.Contains(t, want, name)
-		require.Equal(t, want[name], operation{ID: op.ID, Action: op.Action, Later: op.Later}, name)
+		got := operation{ID: op.ID, Action: op.Action, Later: op.Later}
+		require.Equal(t, want[name], got, name)
 		require.NotNil(t, op.handle)
 		delete(want, name)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/dimmerhq/dimmer/service/policy"
 	"github.com/dimmerhq/dimmer/service/receipt"
 	"github.com/dimmerhq/dimmer/service/store"
+	"github.com/dimmerhq/dimmer/service/store/localstore"
 	"github.com/dimmerhq/dimmer/service/store/storetest"
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // token of every kind.
 type world struct {
 	t       testing.TB
-	store   *storetest.Memory
+	store   *storetest.Memory // nil in a world on another store
+	stored  store.Store
 	mirrors *store.Mirrors
 	admin   *admin.Service
 	auth    *auth.Service
@@ -54,13 +56,13 @@ type world struct {
 
 // breaking is a store whose backups break off in the middle when it is told to.
 type breaking struct {
-	*storetest.Memory
+	store.Store
 	broken *atomic.Bool
 }
 
 func (b *breaking) Export(ctx context.Context, scope string, out io.Writer) error {
 	if !b.broken.Load() {
-		return b.Memory.Export(ctx, scope, out)
+		return b.Store.Export(ctx, scope, out)
 	}
 	if _, err := io.WriteString(out, strings.Repeat("half a line ", 1000)); err != nil {
 		return err
@@ -121,15 +123,32 @@ func root() admin.Call {
 
 func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.NewMemory(), people: &people{}, logged: &logged{}, tokens: map[string]string{}, breakExport: &atomic.Bool{}}
+	return newWorldOn(t, storetest.NewMemory(), change...)
+}
+
+// onEveryStore runs a test on the store in memory, and on the one that a process without Redis has.
+func onEveryStore(t *testing.T, test func(*testing.T, *world)) {
+	t.Run("memory", func(t *testing.T) { test(t, newWorld(t)) })
+	t.Run("local", func(t *testing.T) {
+		s, err := localstore.Open(t.TempDir(), localstore.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		test(t, newWorldOn(t, s))
+	})
+}
+
+func newWorldOn(t testing.TB, st store.Store, change ...func(*Options)) *world {
+	t.Helper()
+	w := &world{t: t, stored: st, people: &people{}, logged: &logged{}, tokens: map[string]string{}, breakExport: &atomic.Bool{}}
+	w.store, _ = st.(*storetest.Memory)
 	w.people.receipt.Complete = true
 	w.feeds = feed.NewSet(feed.Options{})
-	w.mirrors = store.NewMirrors(w.store, store.MirrorsOptions{OnStep: w.feeds.Step})
+	w.mirrors = store.NewMirrors(st, store.MirrorsOptions{OnStep: w.feeds.Step})
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = w.mirrors.Run(ctx) })
 	w.admin = admin.New(admin.Options{
-		Store: w.store,
+		Store: st,
 		Mirrors: func(ctx context.Context, scope string) (admin.Mirror, error) {
 			return w.mirrors.Get(ctx, scope)
 		},
@@ -142,14 +161,11 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	require.NoError(t, err)
 	w.auth = auth.New(auth.Options{System: system.State})
 	opts := Options{
-		Admin: w.admin, Auth: w.auth, Feeds: w.feeds, Receipts: w.people, Store: w.store, Version: "test",
+		Admin: w.admin, Auth: w.auth, Feeds: w.feeds, Receipts: w.people, Store: &breaking{Store: st, broken: w.breakExport}, Version: "test",
 		Logger: slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
 		c(&opts)
-	}
-	if opts.Store == w.store {
-		opts.Store = &breaking{Memory: w.store, broken: w.breakExport}
 	}
 	w.server, w.echo, err = build(opts)
 	require.NoError(t, err)
@@ -219,7 +235,7 @@ func (w *world) mint(name string, t feature.Token) feature.Token {
 // settle waits until every mirror, and so the feed and the tokens, are where the store is.
 func (w *world) settle() {
 	w.t.Helper()
-	scopes, err := w.store.Scopes(w.t.Context())
+	scopes, err := w.stored.Scopes(w.t.Context())
 	require.NoError(w.t, err)
 	for _, scope := range scopes {
 		m, err := w.mirrors.Get(w.t.Context(), scope)
@@ -338,11 +354,11 @@ func decode[T any](t testing.TB, a answer) T {
 
 func (w *world) heads() map[string]store.Head {
 	w.t.Helper()
-	scopes, err := w.store.Scopes(w.t.Context())
+	scopes, err := w.stored.Scopes(w.t.Context())
 	require.NoError(w.t, err)
 	out := map[string]store.Head{}
 	for _, scope := range scopes {
-		out[scope], err = w.store.Head(w.t.Context(), scope)
+		out[scope], err = w.stored.Head(w.t.Context(), scope)
 		require.NoError(w.t, err)
 	}
 	return out
