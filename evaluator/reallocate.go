@@ -28,7 +28,7 @@ const maxSeq = 1<<53 - 1
 // never the minimum, each step only if the one before does not fit:
 //
 //  1. Neighbours of one variant become one, oldest memory first: an earlier edit may come back differently, the last one exactly.
-//  2. Whole pieces move, smallest first, instead of the latest: the inverse of this edit is still exact.
+//  2. The smallest pieces and those beside a growing variant move instead of the latest: the inverse of this edit is still exact.
 //  3. This edit is not remembered either: its inverse moves the minimum, but perhaps other buckets.
 //
 // It is an error when even then there are too many pieces; what helps is weights nearer to those of now, or a new line, which moves people.
@@ -150,7 +150,7 @@ type order int
 
 const (
 	latestFirst   order = iota // and back to where they came from
-	smallestFirst              // makes fewer pieces
+	smallestFirst              // those beside growing variants before all others: makes fewer pieces
 )
 
 // move gives the line its new weights. What moves gets seq now and remembers where it was. It makes at most one more piece for each
@@ -225,8 +225,7 @@ func (m *mover) release(surplus map[string]int, o order) []stretch {
 			big = append(big, p)
 		}
 	}
-	// Smallest first: what is left to give is less than any piece, so one is cut, if possible beside a growing variant.
-	slices.SortStableFunc(big, func(a, b stretch) int { return cmp.Compare(m.touches(b), m.touches(a)) })
+	// Smallest first: what is left to give is less than any piece, so one is cut, the first beside a growing variant if there is one.
 	for _, p := range big {
 		if left := surplus[p.Variant]; left > 0 {
 			released = append(released, m.cut(p, left))
@@ -238,6 +237,7 @@ func (m *mover) release(surplus map[string]int, o order) []stretch {
 	return released
 }
 
+// touches counts the growing variants beside p.
 func (m *mover) touches(p stretch) int {
 	n := 0
 	for _, v := range []string{p.left, p.right} {

@@ -1,6 +1,7 @@
 package evaluator_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -33,17 +34,15 @@ func reallocate(t require.TestingT, line []evaluator.Range, w []evaluator.Weight
 
 // owners is the dumb oracle: who has each of the 100,000 buckets, as a number by name. It also checks that the line is one.
 func owners(t require.TestingT, line []evaluator.Range) []uint8 {
-	out := make([]uint8, 0, evaluator.Buckets)
+	out, end := make([]uint8, evaluator.Buckets), 0
 	for _, r := range line {
-		if r.From != len(out) || r.To <= r.From {
-			require.Failf(t, "not a line", "%+v begins after %d buckets", r, len(out))
+		if r.From != end || r.To <= r.From || r.To > evaluator.Buckets {
+			require.Failf(t, "not a line", "%+v begins after %d buckets", r, end)
 		}
-		id := number(r.Variant)
-		for range r.To - r.From {
-			out = append(out, id)
-		}
+		copy(out[r.From:r.To], bytes.Repeat([]byte{number(r.Variant)}, r.To-r.From))
+		end = r.To
 	}
-	require.Equal(t, evaluator.Buckets, len(out)) //nolint:testifylint // Len would print all of them
+	require.Equal(t, evaluator.Buckets, end)
 	return out
 }
 
@@ -194,7 +193,7 @@ func TestThousandEdits(t *testing.T) {
 		limit          bool // reaches the limit of ranges
 		beyond         bool // cannot always keep within it
 	}{
-		{variants: 2, step: 60_000}, {variants: 3, step: 1_000}, {variants: 5, step: 1_000, limit: true}, {variants: 10, step: 2_000, limit: true},
+		{variants: 2, step: 60_000}, {variants: 3, step: 1_000}, {variants: 5, step: 1_000, limit: true},
 		{variants: 10, step: 5}, {variants: 100, step: 1_000, limit: true, beyond: true},
 	} {
 		t.Run(fmt.Sprintf("%d variants, up to %d buckets", test.variants, test.step), func(t *testing.T) {
@@ -206,17 +205,18 @@ func TestThousandEdits(t *testing.T) {
 			w[0].Weight += evaluator.Buckets % test.variants
 			line := reallocate(t, nil, w)
 			have, longest, refused, forgotten := owners(t, line), 0, 0, 0
-			for range 1_000 {
+			for edit := range 1_000 {
 				next := shift(rng, w, test.step)
 				argument, before := slices.Clone(line), slices.Clone(next)
 				after, err := evaluator.Reallocate(line, next)
-				require.Equal(t, argument, line, "arguments do not change")
-				require.Equal(t, before, next, "arguments do not change")
+				require.True(t, slices.Equal(argument, line) && slices.Equal(before, next), "arguments do not change")
 				if err != nil {
 					refused++
 					continue
 				}
-				require.Equal(t, after, reallocate(t, line, next), "the same twice")
+				if edit%50 == 0 {
+					require.True(t, slices.Equal(after, reallocate(t, line, next)), "the same twice")
+				}
 				require.LessOrEqual(t, len(after), evaluator.MaxRanges)
 				now := owners(t, after)
 				requireMinimal(t, have, now, next)
