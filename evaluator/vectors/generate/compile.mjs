@@ -141,6 +141,14 @@ export function compileCondition(v, depth) {
   }
 }
 
+/** The flag that a kill document kills, undefined when none. A malformed one kills whatever clearedAt says: the safe side. */
+export function killedBy(doc, id, isInstant) {
+  if (!isObject(doc) || typeof doc.flag !== 'string') return undefined;
+  const d = members(doc);
+  const sound = (d.schema ?? 1) === 1 && (d.id ?? id) === id && typeof (d.at ?? '') === 'string';
+  return sound && isInstant(d.clearedAt) ? undefined : d.flag;
+}
+
 /** {active, when, include, exclude} where the sides are {inline: [{path, keys}], list: {path, salt} or undefined}. */
 export function compileSegment(doc, key) {
   const d = open(doc);
@@ -168,15 +176,17 @@ export function compileShard(doc, key) {
   const d = open(doc);
   const m = /^(.+):(include|exclude):([0-9a-f]{2})$/.exec(key);
   need(m && (d.key === undefined || d.key === key), 'key');
-  need(d.segment === m[1] && d.side === m[2] && d.shard === parseInt(m[3], 16), 'which shard');
-  need(typeof d.fingerprints === 'string', 'fingerprints');
-  const bytes = Buffer.from(d.fingerprints, 'base64');
-  need(bytes.toString('base64') === d.fingerprints && bytes.length % 16 === 0, 'base64');
+  const shard = parseInt(m[3], 16);
+  need((d.segment ?? m[1]) === m[1] && (d.side ?? m[2]) === m[2] && (d.shard ?? shard) === shard, 'which shard');
+  const base64 = d.fingerprints ?? '';
+  need(typeof base64 === 'string', 'fingerprints');
+  const bytes = Buffer.from(base64, 'base64');
+  need(bytes.toString('base64') === base64 && bytes.length % 16 === 0, 'base64');
   const set = new Set();
   let last = '';
   for (let i = 0; i < bytes.length; i += 16) {
     const f = hex(bytes.subarray(i, i + 16));
-    need(f > last && bytes[i] === d.shard, 'order');
+    need(f > last && bytes[i] === shard, 'order');
     set.add(f);
     last = f;
   }

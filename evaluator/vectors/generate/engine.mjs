@@ -1,6 +1,6 @@
 // The evaluation, written from docs/ruleset.md alone: slow, plain, and nothing shared with the evaluators that it tests.
 import { bucket, fingerprint, hex } from './cohort.mjs';
-import { Malformed, compileFlag, compileSegment, compileShard, compileVariants, open } from './compile.mjs';
+import { Malformed, compileFlag, compileSegment, compileShard, compileVariants, killedBy, open } from './compile.mjs';
 import { candidates, keyOf, lookup } from './context.mjs';
 import { parseRfc3339 } from './values.mjs';
 
@@ -23,9 +23,7 @@ export class Engine {
   constructor(ruleset) {
     const docs = (kind) => Object.entries(ruleset[kind] ?? {}).filter(([, d]) => d !== null);
     this.killed = new Set();
-    for (const [, d] of docs('kills')) {
-      if (d !== null && typeof d === 'object' && typeof d.flag === 'string' && !isCleared(d.clearedAt)) this.killed.add(d.flag);
-    }
+    for (const [id, d] of docs('kills')) this.killed.add(killedBy(d, id, isInstant));
     this.shards = new Map(docs('lists').map(([key, d]) => [key, attempt(() => compileShard(d, key))]));
     this.segments = new Map(docs('segments').map(([key, d]) => [key, attempt(() => compileSegment(d, key))]));
     this.flags = new Map(docs('flags').map(([key, d]) => [key, this.#flag(key, d)]));
@@ -217,7 +215,7 @@ export class Engine {
 
 const endsInError = Symbol('a flag in a condition ended in ERROR');
 
-const isCleared = (at) => typeof at === 'string' && parseRfc3339(at) !== undefined;
+const isInstant = (at) => typeof at === 'string' && parseRfc3339(at) !== undefined;
 
 const failed = (error) => ({ value: undefined, variant: '', reason: 'ERROR', cause: '', rule: '', version: 0, error });
 

@@ -335,6 +335,8 @@ function references() {
   add('cycle: one of its flags is killed and sound', { flags: { f: pre('g'), g: pre('f') }, kills: { k: { flag: 'g' } } }, u1, [['f', 'PARSE_ERROR'], ['g', 'off killed']], ['f', 'g']);
   add('cycle: one of its flags is disabled and sound', { flags: { f: pre('g'), g: pre('f'), e: by(asks('g', 'off')) , }, kills: { k: { flag: 'g' } } }, u1, [['e', 'on rule']], ['f', 'g']);
   add('cycle: none when one of its documents is malformed', { flags: { f: pre('g'), g: { ...pre('f'), salt: 'x' } } }, u1, [['f', 'off prerequisite'], ['g', 'PARSE_ERROR']], ['g']);
+  add('cycle: a dangling document still has references', { flags: { f: pre('g'), g: pre('f', 'gone') } }, u1, [['f', 'PARSE_ERROR'], ['g', 'PARSE_ERROR']], ['f', 'g']);
+  add('cycle: none through a segment that is malformed', { flags: { f: by({ segment: 's' }), g: pre('f') }, segments: { s: { key: 't', when: asks('f') } } }, u1, [['f', 'PARSE_ERROR'], ['g', 'off prerequisite']], ['f']);
   add('cycle: two of them, apart', { flags: { a: pre('b'), b: pre('a'), c: pre('d'), d: pre('c'), e: boolean() } }, u1, [['a', 'PARSE_ERROR'], ['d', 'PARSE_ERROR'], ['e', 'on default']], ['a', 'b', 'c', 'd']);
   add('quarantined segment: quarantines the flags that reach it', { flags: { f: by({ segment: 's' }), g: by({ segment: 't' }), h: boolean() }, segments: { s: { when: {} }, t: { when: { segment: 's' } } } }, u1, [['f', 'PARSE_ERROR'], ['g', 'PARSE_ERROR'], ['h', 'on default']], ['f', 'g']);
   add('quarantined segment: a flag that refers to such a flag sees it end in ERROR', { flags: { f: by({ segment: 's' }), g: pre('f'), h: by(asks('f')) }, segments: { s: { when: {} } } }, u1, [['g', 'off prerequisite'], ['h', 'GENERAL']], ['f']);
@@ -362,6 +364,8 @@ function references() {
   add('work: a prerequisite counts with all that it visits', used({ flags: { f: pre('g'), g: filled(65535), h: pre('i'), i: filled(65536) } }), u1, [['f', 'off prerequisite'], ['h', 'PARSE_ERROR'], ['i', 'off default']], ['h']);
   add('work: a flag in a condition counts with all that it visits', used({ flags: { f: by(asks('g', 'off')), g: filled(65534), h: by(asks('i')), i: filled(65535) } }), u1, [['f', 'on rule'], ['h', 'PARSE_ERROR']], ['h']);
   add('work: a quarantined flag counts 1', used({ flags: { f: boolean({ prerequisites: [asks('g'), asks('g')] }), g: filled(70000) } }), u1, [['f', 'off prerequisite'], ['g', 'PARSE_ERROR']], ['g']);
+  add('work: a disabled flag counts as if it were enabled', used({ flags: { f: pre('g'), g: { ...filled(65536), enabled: false } } }), u1, [['f', 'PARSE_ERROR'], ['g', 'off off']], ['f']);
+  add('work: a killed flag counts as if it were not', used({ flags: { f: pre('g'), g: filled(65536) }, kills: { k: { flag: 'g' } } }), u1, [['f', 'PARSE_ERROR'], ['g', 'off killed']], ['f']);
   add('work: all rules count', used({ flags: { f: boolean({ rules: [rule('a', { segment: 's13' }, 'on'), rule('b', { segment: 's11' }, 'off')] }) } }), u1, [['f', 'on default']]);
   add('work: all rules count, above the limit', used({ flags: { f: boolean({ rules: [rule('a', { segment: 's13' }, 'on'), rule('b', { segment: 's13' }, 'on')] }) } }), u1, [['f', 'PARSE_ERROR']], ['f']);
 }
@@ -449,10 +453,16 @@ function segments() {
   listed('inactive', { active: false, lists: [ref('include')] }, false, u1, many);
   listed('a segment that does not name its list', {}, false, u1, many);
   listed('an empty shard', { lists: [ref('include')] }, false, u1, { 's:include:00': { segment: 's', side: 'include', shard: 0, fingerprints: '' } });
+  listed('a shard without fingerprints', { lists: [ref('include')] }, false, u1, { 's:include:00': {} });
+  listed('a list whose salt is malformed', { lists: [{ ...ref('include'), salt: 'UPPER' }] }, 'bad', u1, many);
+  listed('a list without attribute', { lists: [{ side: 'include', salt: listSalt }] }, 'bad', u1, many);
   listed('two lists of one side', { lists: [ref('include'), ref('include')] }, 'bad', u1, many);
   listed('an unknown side', { lists: [ref('outside')] }, 'bad', u1, many);
   listed('a malformed path', { lists: [ref('include', 'a..b')] }, 'bad', u1, many);
   const [at, shard] = Object.entries(shardsOf('include', 'u1'))[0];
+  const short = (more) => ({ [at]: { fingerprints: shard.fingerprints, ...more } });
+  listed('a shard that names nothing of itself', { lists: [ref('include')] }, true, u1, short());
+  listed('a shard whose members are null', { lists: [ref('include')] }, true, u1, short({ key: null, segment: null, side: null, shard: null }));
   const broken = (name, more) => listed(name, { lists: [ref('include')] }, 'bad', u1, { [at]: { ...shard, ...more } });
   broken('a shard with another key', { key: 's:include:zz' });
   broken('a shard with schema 2', { schema: 2 });
@@ -461,6 +471,8 @@ function segments() {
   broken('a shard of another segment', { segment: 't' });
   broken('fingerprints that are not base64', { fingerprints: '!!' });
   broken('fingerprints without padding', { fingerprints: shard.fingerprints.replace(/=+$/, '') });
+  broken('fingerprints with a line break', { fingerprints: `${shard.fingerprints}\n` });
+  broken('fingerprints that are no text', { fingerprints: [] });
   broken('half a fingerprint', { fingerprints: Buffer.from(fingerprint(listSalt, 'u1').slice(0, 8)).toString('base64') });
   const twice = Buffer.concat([Buffer.from(fingerprint(listSalt, 'u1')), Buffer.from(fingerprint(listSalt, 'u1'))]);
   broken('a fingerprint twice', { fingerprints: twice.toString('base64') });
@@ -497,6 +509,8 @@ function kills() {
   kill('clearedAt is true', { k: { flag: 'f', clearedAt: true } }, true);
   kill('malformed by another id, but the flag can be read', { k: { id: 'x', flag: 'f' } }, true);
   kill('malformed by its at, but the flag can be read', { k: { id: 'k', flag: 'f', at: 7 } }, true);
+  kill('malformed by another id and cleared: still kills', { k: { id: 'x', flag: 'f', clearedAt: at } }, true);
+  kill('schema 2 and cleared: still kills', { k: { schema: 2, flag: 'f', clearedAt: at } }, true);
   kill('schema 2, but the flag can be read', { k: { schema: 2, flag: 'f' } }, true);
   kill('no object', { k: 'f' }, false);
   kill('a member that nobody knows', { k: { flag: 'f', by: 'me' } }, true);
@@ -557,6 +571,9 @@ function contexts() {
   refused('null', 'null');
   refused('something behind', '{} {}');
   refused('targetingKey is a fraction', '{"targetingKey":1.5}');
+  taken('targetingKey 2^53-1', '{"targetingKey":9007199254740991}', false);
+  refused('targetingKey is 2^53', '{"targetingKey":9007199254740992}');
+  refused('targetingKey is -2^53', '{"targetingKey":-9007199254740992}');
   refused('targetingKey is a boolean', '{"targetingKey":true}');
   refused('targetingKey is an array', '{"targetingKey":["u1"]}');
   refused('targetingKey is an object', '{"targetingKey":{}}');
