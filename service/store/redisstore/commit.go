@@ -201,7 +201,8 @@ func (s *Store) durable(ctx context.Context, conn *redis.Conn, info string, sync
 	return store.Confirmed
 }
 
-// replicas counts those that are online in INFO's replication section, and tells whether one has been silent.
+// replicas counts those that are online in INFO's replication section, and tells whether one has been silent. One that is still being filled is not
+// waited for: it has an older offset than those that have the commit, so that it is not what Sentinel or a cluster promotes while they live.
 func replicas(info string) (online int, silent bool) {
 	for line := range strings.Lines(info) {
 		name, value, found := strings.Cut(strings.TrimSpace(line), ":")

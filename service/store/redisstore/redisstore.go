@@ -82,9 +82,11 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// How many connections a process holds at most: per server for commands, and for watches, each of which holds one.
+// How many connections a process holds at most to a server: for commands, of which idleSize are kept, and for watches, each of which holds one. The client library
+// stops dialling for a second after as many failures as a pool has places, so that small pools would make an outage longer.
 const (
-	poolSize    = 32
+	poolSize    = 256
+	idleSize    = 32
 	watchesSize = 4096
 )
 
@@ -159,7 +161,7 @@ func (t target) connect(opts Options, retries, size int) redis.UniversalClient {
 		Protocol: 2, ContextTimeoutEnabled: true, DisableIdentity: true,
 		MaxRetries: retries, MinRetryBackoff: 10 * time.Millisecond, MaxRetryBackoff: 200 * time.Millisecond,
 		DialTimeout: opts.Timeout, DialerRetries: 1, ReadTimeout: opts.Timeout, WriteTimeout: opts.Timeout,
-		PoolSize: size, PoolTimeout: opts.Timeout, ConnMaxIdleTime: 5 * time.Minute, PipelinePoolSize: -1,
+		PoolSize: size, MaxIdleConns: idleSize, PoolTimeout: opts.Timeout, ConnMaxIdleTime: 5 * time.Minute, PipelinePoolSize: -1,
 		IsClusterMode:            t.backend == backendCluster,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}

@@ -9,6 +9,7 @@
 package redistest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -75,7 +77,7 @@ func StartReplica(t testing.TB, of *Server, opts ...Option) *Server {
 	s := newServer(t, append([]Option{Args("--replicaof", "127.0.0.1", strconv.Itoa(of.Port))}, opts...)...)
 	s.launch()
 	s.ready()
-	s.synced()
+	s.synced(of)
 	return s
 }
 
@@ -163,6 +165,9 @@ func (s *Server) ready() {
 		default:
 		}
 		_, err := s.Do("PING")
+		if err != nil && strings.HasPrefix(err.Error(), "NOAUTH") {
+			return nil // it answers; a test that sets a password has it
+		}
 		return err
 	})
 }
@@ -186,14 +191,18 @@ func (s *Server) wait(what string, f func() error) {
 	}
 }
 
-// synced waits until a replica's link is up.
-func (s *Server) synced() {
+// synced waits until a replica's link is up, as both ends see it: the primary counts it a little later.
+func (s *Server) synced(primary *Server) {
 	s.t.Helper()
 	s.wait("follow its primary", func() error {
 		if state := s.Info("replication", "master_link_status"); state != "up" {
 			return fmt.Errorf("master_link_status:%s", state)
 		}
-		return nil
+		info, err := primary.Do("INFO", "replication")
+		if err == nil && !strings.Contains(info, fmt.Sprintf("port=%d,state=online", s.Port)) {
+			err = errors.New(info)
+		}
+		return err
 	})
 }
 
@@ -202,6 +211,13 @@ func (s *Server) Pid() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cmd.Process.Pid
+}
+
+// ended is closed when the process has ended.
+func (s *Server) ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
 }
 
 // Dir is the server's folder.

@@ -86,7 +86,32 @@ func (s *SentinelSet) Primary() *Server {
 	return nil
 }
 
-// Settled waits until the set is whole again: one primary with two replicas in sync, known to every sentinel.
+// Heal starts the servers that were killed, and waits until the set is settled. Sentinel lets a primary that comes back wait for about ten seconds.
+func (s *SentinelSet) Heal() {
+	s.Servers[0].t.Helper()
+	restart(append(append([]*Server{}, s.Servers...), s.Sentinels...))
+	s.Settled()
+}
+
+// Heal starts the servers that were killed, and waits until the cluster is settled.
+func (c *Cluster) Heal() {
+	c.Servers[0].t.Helper()
+	restart(c.Servers)
+	c.Settled()
+}
+
+func restart(servers []*Server) {
+	for _, s := range servers {
+		select {
+		case <-s.ended():
+			s.t.Helper()
+			s.Restart()
+		default:
+		}
+	}
+}
+
+// Settled waits until the set is whole: one primary with two replicas in sync, known to every sentinel.
 func (s *SentinelSet) Settled() {
 	t := s.Servers[0].t
 	t.Helper()
