@@ -67,11 +67,12 @@ type Options struct {
 	Heartbeat, Check time.Duration
 }
 
-// server implements the generated StrictServerInterface. It is immutable but for its limits, which lock.
+// server implements the generated StrictServerInterface. It is immutable but for what it counts, which locks.
 type server struct {
-	opts   Options
-	limits limits
-	cross  *http.CrossOriginProtection
+	opts    Options
+	limits  limits
+	streams streams
+	cross   *http.CrossOriginProtection
 }
 
 // New makes the handler of the REST API. All that it serves may be called concurrently. A stream of events ends with the context of its

@@ -17,7 +17,7 @@ import (
 // bodyTimeout bounds how long a body of at most 256 KiB may take to arrive.
 const bodyTimeout = 10 * time.Second
 
-// errMediaType is 415. It is the one answer that has no code of package feature: only HTTP has media types.
+// mediaTypeError is 415. It is the one answer that has no code of package feature: only HTTP has media types.
 type mediaTypeError struct{ msg string }
 
 func (e *mediaTypeError) Error() string { return e.msg }
@@ -41,7 +41,7 @@ func readBody(op *operation, w http.ResponseWriter, r *http.Request) ([]byte, er
 	control := http.NewResponseController(w)
 	// Not every ResponseWriter can do this (tests' recorders cannot); the server's own timeouts then have to do.
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	body, err := readAll(r, limit)
 	_ = control.SetReadDeadline(time.Time{})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -52,6 +52,16 @@ func readBody(op *operation, w http.ResponseWriter, r *http.Request) ([]byte, er
 		return nil, tooLarge
 	}
 	return body, nil
+}
+
+// readAll reads at most limit+1 bytes, into a buffer of the right size when the length is known.
+func readAll(r *http.Request, limit int) ([]byte, error) {
+	if r.ContentLength < 0 {
+		return io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
 }
 
 // checkMediaType takes JSON alone, which a browser's form cannot send. It leaves the bare type in the header for the generated code.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dimmerhq/dimmer/evaluator"
+	"github.com/dimmerhq/dimmer/service/admin"
 	"github.com/dimmerhq/dimmer/service/feature"
 	"github.com/dimmerhq/dimmer/service/policy"
 )
@@ -70,19 +71,25 @@ func (s *server) ask(ctx context.Context, project, environment string, text []by
 	if a.context, err = evaluator.ParseContext(text); err != nil {
 		return a, feature.Invalid("/context", "%v", err)
 	}
-	a.snapshot, err = s.snapshot(at)
+	a.snapshot, err = s.snapshot(ctx, at)
 	return a, err
 }
 
-// snapshot is the newest ruleset that this process serves.
-func (s *server) snapshot(at policy.Resource) (*evaluator.Snapshot, error) {
+// asNode is who asks, when this process wants to know for itself whether a project exists. It reaches no answer.
+var asNode = policy.Principal{ID: "node", Kind: policy.KindAdmin, Role: policy.RoleViewer}
+
+// snapshot is the newest ruleset that this process serves. That the caller may see it was checked before.
+func (s *server) snapshot(ctx context.Context, at policy.Resource) (*evaluator.Snapshot, error) {
 	if s.opts.Feeds == nil {
 		return nil, feature.Unavailable(nil, "this process does not evaluate")
 	}
 	f, there := s.opts.Feeds.Environment(at.Project, at.Environment)
 	if !there {
 		if !s.opts.Feeds.Loaded(at.Project) {
-			return nil, feature.Unavailable(nil, "the project is not loaded here, or does not exist")
+			if _, err := s.opts.Admin.GetProject(ctx, admin.Call{Principal: asNode}, at.Project); err != nil {
+				return nil, err
+			}
+			return nil, feature.Unavailable(nil, "the project is not loaded here yet")
 		}
 		return nil, feature.NotFound("environment", at.Environment)
 	}

@@ -69,6 +69,11 @@ type event struct {
 
 // VisitStreamEventsResponse writes until the client leaves, the token is revoked, the process drains, or the store fails.
 func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
+	leave, err := e.s.streams.enter(e.call.Principal.ID)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	// A client that gives no position goes on from here: it must not miss what happens while it loads.
 	if e.after == (store.Cursor{}) {
 		head, err := e.s.opts.Store.Head(e.ctx, e.project)

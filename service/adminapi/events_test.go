@@ -216,6 +216,23 @@ func TestEventsEndWithTheStore(t *testing.T) {
 	w.stream(ask{}).hello()
 }
 
+func TestEventsAreNotWithoutNumber(t *testing.T) {
+	w := newWorld(t)
+	var open []*stream
+	for range maxTokenStreams {
+		open = append(open, w.stream(ask{token: "viewer"}))
+	}
+	require.Equal(t, "10", w.ok(429, ask{method: "GET", path: "/v1/projects/shop/events", token: "viewer"}).header.Get("Retry-After"))
+	w.stream(ask{token: "editor"}).hello()
+	open[0].stop()
+	require.Eventually(t, func() bool {
+		w.server.streams.mu.Lock()
+		defer w.server.streams.mu.Unlock()
+		return w.server.streams.known[w.principal("viewer").ID] == maxTokenStreams-1
+	}, 10*time.Second, time.Millisecond)
+	w.stream(ask{token: "viewer"}).hello()
+}
+
 // TestEventsReset: a client whose position is gone is told to load everything, and the stream goes on.
 func TestEventsReset(t *testing.T) {
 	w := newWorld(t)

@@ -312,6 +312,7 @@ func evaluationTour(t *testing.T, w *world) {
 	w.refused(422, "invalid", ask{method: "POST", path: "/v1/evaluate/checkout", body: who})
 	w.refused(404, "not_found", ask{method: "POST", path: "/v1/evaluate/checkout?environment=staging", token: "server", body: who})
 	w.refused(404, "not_found", ask{method: "POST", path: "/v1/evaluate/checkout?project=shop&environment=nowhere", body: who})
+	w.refused(404, "not_found", ask{method: "POST", path: "/v1/evaluate/checkout?project=nowhere&environment=production", body: who})
 	w.refused(422, "invalid", ask{method: "POST", path: "/v1/evaluate/checkout", token: "server", body: `{"context":"u1"}`})
 }
 

@@ -124,3 +124,38 @@ func (b *buckets) forget(now time.Time) {
 		delete(b.known, caller)
 	}
 }
+
+// Streams that may be open at once. Each follows the log by itself, which takes a connection to the store.
+const (
+	maxStreams      = 200 // of one process
+	maxTokenStreams = 20  // of one token
+)
+
+// streams counts open streams of events.
+type streams struct {
+	mu    sync.Mutex
+	all   int
+	known map[string]int // by principal
+}
+
+// enter counts a stream in, or refuses it. leave must be called once.
+func (s *streams) enter(who string) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxStreams || s.known[who] >= maxTokenStreams {
+		return nil, &tooMany{wait: 10 * time.Second}
+	}
+	if s.known == nil {
+		s.known = map[string]int{}
+	}
+	s.all++
+	s.known[who]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all--
+		if s.known[who]--; s.known[who] == 0 {
+			delete(s.known, who)
+		}
+	}, nil
+}
