@@ -34,7 +34,8 @@ type Client struct {
 
 	stop    context.CancelFunc // tells work and notifier to end
 	work    sync.WaitGroup     // the stream and the cache file
-	closing sync.Once
+	closing atomic.Bool
+	closed  chan struct{} // closed when Close is done
 }
 
 // New makes a client for the environment of its token. addr names one node or several, separated by commas, each HOST:PORT; any of them
@@ -47,7 +48,7 @@ func New(addr string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dimmer: %w", err)
 	}
-	c := &Client{config: cfg, notifier: newNotifier(), ready: make(chan struct{})}
+	c := &Client{config: cfg, notifier: newNotifier(), ready: make(chan struct{}), closed: make(chan struct{})}
 	c.status = Status{State: StateConnecting, Source: SourceNone}
 	if cfg.offline {
 		c.status.State = StateOffline
@@ -125,23 +126,10 @@ func (c *Client) install(rules *evaluator.Snapshot, news []evaluator.Problem, so
 		}
 		c.config.logger.Warn("dimmer: a document cannot be used", "source", source, "problem", problem.Error())
 	}
-	quarantined := countDocuments(rules.Problems())
-	c.setStatus(func(s *Status) {
-		s.Source, s.Revision, s.Fresh, s.Quarantined = source, rules.Revision(), fresh, quarantined
-	})
+	c.setStatus(func(s *Status) { s.Source, s.Revision, s.Fresh = source, rules.Revision(), fresh })
 }
 
 const maxLoggedProblems = 10
-
-func countDocuments(problems []evaluator.Problem) int {
-	n := 0
-	for i, p := range problems { // sorted by kind and key
-		if i == 0 || p.Kind != problems[i-1].Kind || p.Key != problems[i-1].Key {
-			n++
-		}
-	}
-	return n
-}
 
 // await waits until the first answer from a node, or the init timeout.
 func (c *Client) await() {
@@ -180,14 +168,17 @@ func (c *Client) Load(ruleset []byte) error {
 	rev := before.Revision()
 	after, problems := evaluator.New(Revision{Epoch: rev.Epoch, Number: rev.Number + 1}, docs)
 	c.install(after, problems, SourceLoad, time.Now())
-	c.tellChange(before, after, difference(before, after))
+	c.tellChange(before, after, nil)
 	return nil
 }
 
-// tellChange tells those who subscribed to changes. It costs nothing when there is nobody.
+// tellChange tells those who subscribed to changes. It costs nothing when there is nobody. Changes may be nil: then all documents are compared.
 func (c *Client) tellChange(before, after *evaluator.Snapshot, changes []evaluator.Document) {
 	if len(c.notifier.onChange.all()) == 0 {
 		return
+	}
+	if changes == nil {
+		changes = difference(before, after)
 	}
 	if flags := affected(before, after, changes); len(flags) > 0 {
 		c.notifier.rulesChanged(after.Revision(), flags)
@@ -201,14 +192,17 @@ func (c *Client) Close() error {
 	if c == nil {
 		return nil
 	}
-	c.closing.Do(func() {
-		c.stop()
-		c.work.Wait()
-		c.setStatus(func(s *Status) { s.State, s.Err = StateClosed, nil })
-		c.statusLock.Lock()
-		c.staleTimer.Stop()
-		c.statusLock.Unlock()
-		c.notifier.stop()
-	})
+	if c.closing.Swap(true) {
+		<-c.closed
+		return nil
+	}
+	c.stop()
+	c.work.Wait()
+	c.setStatus(func(s *Status) { s.State, s.Err = StateClosed, nil })
+	c.statusLock.Lock()
+	c.staleTimer.Stop()
+	c.statusLock.Unlock()
+	c.notifier.stop()
+	close(c.closed)
 	return nil
 }

@@ -84,6 +84,10 @@ func (c *Client) All(ctx context.Context, who *Context) iter.Seq2[string, *Outco
 // Revision is that of the ruleset; zero when there is none, or when it came from a bootstrap.
 func (s Snapshot) Revision() Revision { return s.rules.Revision() }
 
+// Problems says which documents of the ruleset cannot be used and why. Flags that need them answer with the fallback and PARSE_ERROR; all
+// others work. It looks through all documents.
+func (s Snapshot) Problems() []evaluator.Problem { return s.rules.Problems() }
+
 // Bool is [Client.Bool] on this snapshot.
 func (s Snapshot) Bool(_ context.Context, flag string, who *Context, fallback bool) bool {
 	o := s.rules.Outcome(flag, who)

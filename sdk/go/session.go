@@ -254,7 +254,7 @@ func (x *session) commit(c *dimmerv1.Commit) error {
 	}
 	x.live(time.Now())
 	if full {
-		changes = difference(held, next)
+		changes = nil // what differs, not what was sent
 	}
 	x.client.tellChange(held, next, changes)
 	x.onStep()
@@ -279,7 +279,16 @@ const maxBeats = 3
 func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 	held := x.client.rules.Load()
 	rev := revisionOf(h.GetRevision())
+	fresh := time.Now().Add(-time.Duration(max(h.GetStoreAgeMs(), 0)) * time.Millisecond)
+	digest := held.Digest()
+	same := string(digest[:]) == string(h.GetDigest())
 	switch order := rev.Compare(held.Revision()); {
+	case order > 0 && same && x.answered && !x.resync:
+		// The project moved on without a change to this environment: what is held is what that revision is.
+		next, _ := held.With(rev, nil)
+		x.client.install(next, nil, SourceStream, fresh)
+		x.out.acknowledge(rev)
+		x.onStep()
 	case x.resync || order > 0:
 		// A step may be under way. If it never comes, the link is worth nothing however alive it is.
 		if x.beats++; x.beats >= maxBeats && len(x.step.changes) == 0 {
@@ -288,13 +297,10 @@ func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 		return nil
 	case order < 0 || !x.answered:
 		return nil // proves nothing about what is held
-	}
-	x.beats = 0
-	if digest := held.Digest(); string(digest[:]) != string(h.GetDigest()) {
+	case !same:
 		return x.refuse(rev, fmt.Errorf("%w: the digest at %s is %s, the node's is %x", errMismatch, rev, digest, h.GetDigest()))
 	}
-	age := time.Duration(max(h.GetStoreAgeMs(), 0)) * time.Millisecond
-	x.live(time.Now().Add(-age))
+	x.live(fresh)
 	return nil
 }
 

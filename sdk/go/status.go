@@ -32,14 +32,13 @@ const (
 
 // Status is how a client is doing.
 type Status struct {
-	State       State
-	Source      Source
-	Revision    Revision
-	Fresh       time.Time // when the ruleset was last known to be the newest; zero: never
-	Stale       bool      // Fresh is longer ago than [WithStaleAfter] allows
-	Endpoint    string    // the node that is followed, or was tried last
-	Quarantined int       // how many documents of the ruleset cannot be used; the log names them
-	Err         error     // why the client is not live; nil when it is
+	State    State
+	Source   Source
+	Revision Revision
+	Fresh    time.Time // when the ruleset was last known to be the newest; zero: never
+	Stale    bool      // Fresh is longer ago than [WithStaleAfter] allows
+	Endpoint string    // the node that is followed, or was tried last
+	Err      error     // why the client is not live; nil when it is
 }
 
 // Ready says whether there is a ruleset to answer from.
@@ -48,7 +47,7 @@ func (s Status) Ready() bool { return s.Source != SourceNone }
 // notable says whether people who subscribed would want to hear of the step from s to t. Revisions have their own callback, a heartbeat is no
 // news, and neither is the next of many nodes that cannot be reached.
 func (s Status) notable(t Status) bool {
-	return s.State != t.State || s.Source != t.Source || s.Stale != t.Stale || s.Quarantined != t.Quarantined ||
+	return s.State != t.State || s.Source != t.Source || s.Stale != t.Stale ||
 		t.State == StateLive && s.Endpoint != t.Endpoint
 }
 
@@ -62,7 +61,7 @@ func (c *Client) Status() Status {
 	return c.status
 }
 
-// OnStatus calls f after state, source, staleness or the number of quarantined documents changed, or another node is followed. Calls come one after the other; f may take its
+// OnStatus calls f after state, source or staleness changed, or another node is followed. Calls come one after the other; f may take its
 // time, and then sees the newest status only. The function that it returns ends that; a call that has begun may still be running.
 func (c *Client) OnStatus(f func(Status)) (unsubscribe func()) {
 	if c == nil || f == nil {
