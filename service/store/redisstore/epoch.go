@@ -16,6 +16,7 @@ import (
 // look asks where a scope stands, and puts right what can be: a head whose lineage has changed is reconciled with what this process knows. An answer is
 // therefore always one that nobody has to doubt, or an error; ErrEmptied where a scope that was seen has vanished.
 func (s *Store) look(ctx context.Context, scope string) (status, error) {
+	known := s.knows(scope) // before it is asked: what is committed meanwhile may be missing from the answer
 	answer, err := s.eval(ctx, "ask for the head", headScript, []string{s.keys.head(scope)})
 	if err != nil {
 		return status{}, err
@@ -26,12 +27,12 @@ func (s *Store) look(ctx context.Context, scope string) (status, error) {
 	}
 	switch {
 	case st.absent:
-		return st, s.emptied(ctx, scope)
+		return st, s.emptied(ctx, scope, known)
 	case st.head.Revision == 0:
-		s.settle(scope, store.Head{})
+		s.forget(scope, st.head)
 		return st, nil
 	case !st.intact:
-		return s.reconcile(ctx, scope, s.knows(scope))
+		return s.reconcile(ctx, scope, known)
 	}
 	s.note(scope, st.head)
 	return st, nil
@@ -39,12 +40,13 @@ func (s *Store) look(ctx context.Context, scope string) (status, error) {
 
 // reconcile runs the compare-and-set that decides about the epoch. It may run twice: the second time it finds what the first did.
 func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (status, error) {
+	own := s.knows(scope)
 	st, err := s.compare(ctx, scope, known, "")
 	if err != nil {
 		return status{}, err
 	}
 	if st.absent {
-		if st, err = s.restart(ctx, scope, known); err != nil {
+		if st, err = s.restart(ctx, scope, known, own); err != nil {
 			return status{}, err
 		}
 	}
@@ -63,7 +65,11 @@ func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (
 			scope, s.opts.Clock().UTC().Format(time.RFC3339), st.head.Epoch, st.head.Revision, why)
 		s.mu.Unlock()
 	}
-	s.settle(scope, st.head)
+	if st.head.Revision == 0 {
+		s.forget(scope, st.head)
+	} else {
+		s.note(scope, st.head)
+	}
 	return st, nil
 }
 
@@ -76,9 +82,10 @@ func (s *Store) compare(ctx context.Context, scope string, known store.Head, ado
 	return parseStatus(answer)
 }
 
-// restart is reconcile where there is no head. Unless the operator has adopted that, whoever knows one is refused.
-func (s *Store) restart(ctx context.Context, scope string, known store.Head) (status, error) {
-	if err := s.emptied(ctx, scope); err != nil {
+// restart is reconcile where there is no head. Unless the operator has adopted that, whoever knows one is refused: the caller, or this process, which knew
+// own before it asked.
+func (s *Store) restart(ctx context.Context, scope string, known, own store.Head) (status, error) {
+	if err := s.emptied(ctx, scope, own); err != nil {
 		return status{}, err
 	}
 	if known == (store.Head{}) {
@@ -111,9 +118,8 @@ func (s *Store) Reconcile(ctx context.Context, scope string, known store.Head) (
 	return st.head, err
 }
 
-// emptied decides what a missing head means: a scope that never was, or that the operator gave up; else ErrEmptied.
-func (s *Store) emptied(ctx context.Context, scope string) error {
-	known := s.knows(scope)
+// emptied decides what a missing head means to a process that knew one before it asked: that the operator gave it up; else ErrEmptied.
+func (s *Store) emptied(ctx context.Context, scope string, known store.Head) error {
 	if known.Revision == 0 {
 		return nil
 	}

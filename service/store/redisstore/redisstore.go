@@ -218,15 +218,13 @@ func (s *Store) knows(scope string) store.Head {
 	return s.known[scope]
 }
 
-// settle replaces what is known of a scope; the zero head forgets it.
-func (s *Store) settle(scope string, head store.Head) {
+// forget lets go of a scope that was dropped, leaving an empty head.
+func (s *Store) forget(scope string, left store.Head) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if head.Revision == 0 {
+	if s.known[scope].Epoch < left.Epoch {
 		delete(s.known, scope)
-		return
 	}
-	s.known[scope] = head
 }
 
 // knownScopes returns what was seen so far.
