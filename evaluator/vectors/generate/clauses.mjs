@@ -130,6 +130,12 @@ function strings() {
   no('strict by type: 1 is not true', 'in', [true], 1);
   no('a type that does not occur among the values is not usable, negated', 'in', ['a'], 1, negate);
   no('a boolean among strings is not usable, negated', 'in', ['a', 1], true, negate);
+  no('negated, the text 1 is not usable among numbers', 'in', [1], '1', negate);
+  no('negated, the text true is not usable among booleans', 'in', [true], 'true', negate);
+  no('negated, a boolean is not usable among numbers', 'in', [1], true, negate);
+  yes('boolean false', 'in', [false], false);
+  no('boolean true is not false', 'in', [false], true);
+  yes('both booleans', 'in', [true, false], false);
   yes('types may be mixed', 'in', ['a', 1, true], 1);
   yes('negated, a type that occurs', 'in', ['a', 1], 2, negate);
   yes('the empty string is a string', 'in', [''], '');
@@ -163,6 +169,13 @@ function strings() {
     yes('a character of a pair is one code point', op, ['👍'], op === 'startsWith' ? '👍🏽' : op === 'endsWith' ? '🏽👍' : 'a👍b');
     yes('ignoreCase: not ASCII', op, ['ÉÉ'], 'éé', ignoreCase);
     bad('a number among the values', op, ['a', 1], 'a');
+  }
+  for (const [op, good, wrong] of [['startsWith', 'ÄpfeL', 'SüßäpfeL'], ['endsWith', 'SüßäpfeL', 'Äpfelchen'], ['contains', 'Süßäpfelchen', 'Apfel']]) {
+    yes('ignoreCase: where it says', op, ['äPFEL'], good, ignoreCase);
+    no('ignoreCase: elsewhere', op, ['äPFEL'], wrong, ignoreCase);
+    yes('ignoreCase: the empty string always matches', op, [''], 'A', ignoreCase);
+    yes('ignoreCase: any of the values', op, ['x', 'ÄPFEL'], good, ignoreCase);
+    no('ignoreCase: U+0130 is one i, not i with a dot', op, ['i\u0307'], '\u0130', ignoreCase);
   }
   no('a prefix is not a suffix', 'endsWith', ['al'], 'alpha');
   no('a suffix is not a prefix', 'startsWith', ['ha'], 'alpha');
