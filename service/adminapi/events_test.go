@@ -231,6 +231,12 @@ func TestEventsAreNotWithoutNumber(t *testing.T) {
 		return w.server.streams.known[w.principal("viewer").ID] == maxTokenStreams-1
 	}, 10*time.Second, time.Millisecond)
 	w.stream(ask{token: "viewer"}).hello()
+	w.drain()
+	require.Eventually(t, func() bool {
+		w.server.streams.mu.Lock()
+		defer w.server.streams.mu.Unlock()
+		return w.server.streams.all == 0 && len(w.server.streams.known) == 0
+	}, 10*time.Second, time.Millisecond, "nothing is kept of those who left")
 }
 
 // TestEventsReset: a client whose position is gone is told to load everything, and the stream goes on.

@@ -125,6 +125,8 @@ func TestErrors(t *testing.T) {
 		{"404 token for an environment named in a body", 404, "not_found", ask{method: "POST", path: "/v1/projects/shop/tokens", token: "staging", body: `{"name":"x","kind":"server","environment":"production"}`}},
 		{"404 restore in an environment named in a body", 404, "not_found", ask{method: "POST", path: "/v1/projects/shop/log/1/restore", token: "staging", body: `{"environment":"production"}`}},
 		{"404 instances of another environment", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop/instances?environment=production", token: "staging"}},
+		{"404 instances of no environment", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop/instances?environment=nowhere"}},
+		{"404 events of no environment", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop/events?environment=nowhere"}},
 		{"404 events of another environment", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop/events?environment=production", token: "staging"}},
 		{"404 log of another environment", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop/log?environment=production", token: "staging"}},
 		{"404 %2F in a key", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop%2Fflags"}},
@@ -346,6 +348,21 @@ func TestBodyThatBreaksOff(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+}
+
+// TestBodyThatIsTooLargeByItsOwnWord: a length is refused before a byte of the body is there, and before room is made for it.
+func TestBodyThatIsTooLargeByItsOwnWord(t *testing.T) {
+	w := newWorld(t)
+	c, err := net.Dial("tcp", w.http.Listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	_, err = fmt.Fprintf(c, "POST %s/on HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+		inProduction, w.tokens["root"], int64(1)<<50)
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
 }
 
 // TestKillWithoutReceipts: whatever becomes of the waiting, the kill is made and says so.

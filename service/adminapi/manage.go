@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/dimmerhq/dimmer/service/feature"
+	"github.com/dimmerhq/dimmer/service/store"
 )
 
 // GetStore implements [StrictServerInterface].
@@ -38,7 +39,7 @@ func (s *server) Backup(ctx context.Context, _ BackupRequestObject) (BackupRespo
 // backupComplete is the trailer that a whole backup ends with. Without it the stream broke off, whatever its length.
 const backupComplete = "Dimmer-Complete"
 
-// backup is the answer to Backup: every scope's stream, one after another, straight from the store.
+// backup is the answer to Backup, straight from the store.
 type backup struct {
 	s   *server
 	ctx context.Context
@@ -46,21 +47,14 @@ type backup struct {
 
 // VisitBackupResponse writes the stream. An error after the first byte breaks the connection off, see answerError.
 func (b *backup) VisitBackupResponse(w http.ResponseWriter) error {
-	scopes, err := b.s.opts.Store.Scopes(b.ctx)
-	if err != nil {
-		return feature.Unavailable(err, "the store does not answer")
-	}
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", `attachment; filename="dimmer-`+b.s.opts.Clock().UTC().Format("20060102T150405Z")+`.backup"`)
 	h.Set("Trailer", backupComplete)
-	out := newStreamWriter(w)
-	for _, scope := range scopes {
-		if err := b.s.opts.Store.Export(b.ctx, scope, out); err != nil {
-			h.Del("Trailer")
-			h.Del("Content-Disposition")
-			return feature.Unavailable(err, "the backup broke off")
-		}
+	if err := store.Backup(b.ctx, b.s.opts.Store, newStreamWriter(w), b.s.opts.Clock()); err != nil {
+		h.Del("Trailer")
+		h.Del("Content-Disposition")
+		return feature.Unavailable(err, "the store does not answer, and the backup is not whole")
 	}
 	h.Set(backupComplete, "true")
 	return nil

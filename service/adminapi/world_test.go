@@ -64,7 +64,7 @@ func (b *breaking) Export(ctx context.Context, scope string, out io.Writer) erro
 	if !b.broken.Load() {
 		return b.Store.Export(ctx, scope, out)
 	}
-	if _, err := io.WriteString(out, strings.Repeat("half a line ", 1000)); err != nil {
+	if _, err := io.WriteString(out, strings.Repeat("half a line ", 100_000)); err != nil {
 		return err
 	}
 	return errors.New("disk on fire")
@@ -246,8 +246,13 @@ func (w *world) settle() {
 			continue
 		}
 		require.Eventually(w.t, func() bool {
-			f, there := w.feeds.Environment(scope, "staging")
-			return there && f.Current().Revision().Number >= state.Head().Revision || !there && w.feeds.Loaded(scope)
+			for _, environment := range w.feeds.Environments(scope) {
+				f, there := w.feeds.Environment(scope, environment)
+				if !there || f.Current().Revision().Number < state.Head().Revision {
+					return false
+				}
+			}
+			return w.feeds.Loaded(scope)
 		}, 10*time.Second, time.Millisecond)
 	}
 }
