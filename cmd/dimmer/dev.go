@@ -88,7 +88,10 @@ func (c *devCmd) withShop(ctx context.Context, a *app, fresh bool) error {
 		fmt.Fprintf(a.out, "\nStopping the shop and the server; the data stays in %s.\n", dataName(a))
 		return nil
 	case <-shop.done:
-		return fmt.Errorf("the shop ended by itself: %v", shop.err)
+		if shop.err == nil {
+			return errors.New("the shop ended by itself")
+		}
+		return fmt.Errorf("the shop ended by itself: %w", shop.err)
 	}
 }
 

@@ -146,7 +146,7 @@ func TestDev(t *testing.T) {
 	require.InDelta(t, 250, seen[1], 75, "a quarter, as far as 1,000 users tell")
 	require.Equal(t, seen[1], seen[4])
 	require.Contains(t, out, "the very same users as before")
-	require.Equal(t, 6, len(regexp.MustCompile(`acknowledged by 1/1 instances in [\d.]+ ms`).FindAllString(out, -1)), out)
+	require.Len(t, regexp.MustCompile(`acknowledged by 1/1 instances in [\d.]+ ms`).FindAllString(out, -1), 6, out)
 	require.NotContains(t, out, "level=", "no log lines between what is to be read")
 	require.NotRegexp(t, `dm[as]_`, out, "no token is printed")
 	require.Equal(t, seen[1], shopUsers(t, addr["SHOP"]), "the tour counts what is so")

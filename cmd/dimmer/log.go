@@ -151,8 +151,8 @@ func (c *watchCmd) follow(a *app, body io.Reader, last *string) error {
 			fmt.Fprintf(a.out, "%s  %d  %s  %s  %s  %s\n", when(e.At), e.Revision, plain(e.Actor), plain(e.Verb), plain(e.Target), plain(e.Reason))
 		}
 	}
-	if a.ctx.Err() != nil {
-		return nil
+	if err := lines.Err(); err != nil && a.ctx.Err() == nil {
+		return err
 	}
-	return lines.Err()
+	return nil
 }

@@ -166,7 +166,7 @@ func (p *parts) giveKeys(ctx context.Context) error {
 
 // loadProjects follows every active project and forgets those that are gone.
 func (p *parts) loadProjects(ctx context.Context) error {
-	followed := p.scopes() // before the list is read: what is made meanwhile is not mistaken for gone
+	followed := p.followed.all() // before the list is read: what is made meanwhile is not mistaken for gone
 	active, known := []string{store.System}, map[string]bool{store.System: true}
 	call, page := admin.Call{Principal: owner}, admin.Page{Limit: feature.MaxBulk}
 	for {

@@ -35,7 +35,7 @@ type parts struct {
 
 	store    store.Store
 	mirrors  *store.Mirrors
-	followed sync.Map // scope → *store.Mirror
+	followed followed
 	system   chan struct{}
 	repairs  repairs
 	auth     *auth.Service
@@ -73,7 +73,7 @@ func (s *Server) assemble(st store.Store, l *listeners, secure *tls.Config) (*pa
 		Mint:    mint,
 		Logger:  p.logger,
 	})
-	p.metrics.registry.MustRegister(scopeMetrics{p.scopes})
+	p.metrics.registry.MustRegister(scopeMetrics{p.followed.all})
 	if p.cfg.Has(config.RoleEvaluation) {
 		p.eval = p.newEval()
 	}
@@ -114,48 +114,56 @@ func (p *parts) step(scope string, st store.Step) {
 	}
 }
 
+// followed is the mirrors that run, by scope. All methods may be called concurrently.
+type followed struct{ m sync.Map }
+
+func (f *followed) get(scope string) (*store.Mirror, bool) {
+	v, _ := f.m.Load(scope)
+	m, ok := v.(*store.Mirror)
+	return m, ok
+}
+
+func (f *followed) all() map[string]*store.Mirror {
+	out := map[string]*store.Mirror{}
+	for scope, m := range f.m.Range {
+		out[scope.(string)] = m.(*store.Mirror) //nolint:forcetypeassert // nothing else is put in
+	}
+	return out
+}
+
 // mirror gives the running mirror of a scope, and remembers it.
 func (p *parts) mirror(ctx context.Context, scope string) (*store.Mirror, error) {
-	if m, ok := p.followed.Load(scope); ok {
-		return m.(*store.Mirror), nil //nolint:forcetypeassert,errcheck // nothing else is put in
+	if m, ok := p.followed.get(scope); ok {
+		return m, nil
 	}
 	m, err := p.mirrors.Get(ctx, scope)
 	if err == nil {
-		p.followed.Store(scope, m)
+		p.followed.m.Store(scope, m)
 	}
 	return m, err
 }
 
 func (p *parts) forget(scope string) {
-	p.followed.Delete(scope)
+	p.followed.m.Delete(scope)
 	p.mirrors.Drop(scope)
 	p.feeds.Drop(scope)
 }
 
-func (p *parts) scopes() map[string]*store.Mirror {
-	out := map[string]*store.Mirror{}
-	p.followed.Range(func(scope, m any) bool {
-		out[scope.(string)] = m.(*store.Mirror) //nolint:forcetypeassert,errcheck // nothing else is put in
-		return true
-	})
-	return out
-}
-
 func (p *parts) systemState() *store.State {
-	if m, ok := p.followed.Load(store.System); ok {
-		return m.(*store.Mirror).State() //nolint:forcetypeassert,errcheck // nothing else is put in
+	if m, ok := p.followed.get(store.System); ok {
+		return m.State()
 	}
 	return nil
 }
 
 func (p *parts) storeAge(project string) time.Duration {
-	if m, ok := p.followed.Load(project); ok {
-		return m.(*store.Mirror).Age(time.Now()) //nolint:forcetypeassert,errcheck // nothing else is put in
+	if m, ok := p.followed.get(project); ok {
+		return m.Age(time.Now())
 	}
 	return 0
 }
 
-// state of health: a process is ready once everything was loaded, and until it is asked to end. A store that is away does not make
+// isReady is the state of health: a process is ready once everything was loaded, and until it is asked to end. A store that is away does not make
 // it unready: it goes on answering from memory.
 func (p *parts) isReady() error {
 	select {
