@@ -82,7 +82,7 @@ func TestKill9(t *testing.T) {
 		kills++
 		after := time.Duration(rand.IntN(2000)) * time.Microsecond
 		killed.Go(func() {
-			time.Sleep(after)
+			time.Sleep(after) // waits: to kill at a moment that nothing chose
 			server.Kill9()
 		})
 	})
@@ -391,6 +391,7 @@ func TestCluster(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, store.Report{Backend: "redis+cluster", Replicas: 1}, r)
 	})
+	t.Run("a slot that moves", func(t *testing.T) { moveSlot(t, cluster) })
 	t.Run("failover", func(t *testing.T) {
 		for i := range repetitions() {
 			if i > 0 {
@@ -399,6 +400,46 @@ func TestCluster(t *testing.T) {
 			failover(t, cluster.URL(), func(key string) { cluster.Primary(key).Kill9() })
 		}
 	})
+}
+
+// moveSlot moves a scope to another primary under its writer, as a cluster does when it is made larger.
+func moveSlot(t *testing.T, cluster *redistest.Cluster) {
+	s := open(t, cluster.URL(), own())
+	w := newWriter(t, s, "p")
+	for range 5 {
+		w.commit()
+	}
+	seen, ended := follow(t, s, "p", store.Cursor{})
+	key := s.keys.head("p")
+	from := cluster.Primary(key)
+	var to *redistest.Server
+	for _, server := range cluster.Servers {
+		if server != from && server.Info("replication", "role") == "master" {
+			to = server
+		}
+	}
+	slot, source, target := from.Must("CLUSTER", "KEYSLOT", key), from.Must("CLUSTER", "MYID"), to.Must("CLUSTER", "MYID")
+	to.Must("CLUSTER", "SETSLOT", slot, "IMPORTING", source)
+	from.Must("CLUSTER", "SETSLOT", slot, "MIGRATING", target)
+	keys := strings.Split(from.Must("CLUSTER", "GETKEYSINSLOT", slot, "100"), "\n")
+	from.Must("MIGRATE", "127.0.0.1", fmt.Sprint(to.Port), keys[0], "0", "5000")
+	_, err := s.Commit(t.Context(), w.seal())
+	require.ErrorIs(t, err, store.ErrUnavailable, "its keys are on two servers")
+	for _, k := range keys[1:] {
+		from.Must("MIGRATE", "127.0.0.1", fmt.Sprint(to.Port), k, "0", "5000")
+	}
+	to.Must("CLUSTER", "SETSLOT", slot, "NODE", target)
+	from.Must("CLUSTER", "SETSLOT", slot, "NODE", target)
+
+	require.Equal(t, w.state.Head(), w.head(), "the same epoch on another server, and nothing of the commit that failed")
+	w.commit()
+	require.Same(t, to, cluster.Primary(key))
+	state, err := s.Read(t.Context(), "p")
+	require.NoError(t, err)
+	require.Empty(t, store.Diff(w.state, state, ""))
+	if eventually(t, "the watch goes on or ends", func() bool { return len(seen()) == 6 || ended() != nil }); ended() != nil {
+		require.ErrorIs(t, ended(), store.ErrUnavailable)
+	}
 }
 
 func repetitions() int {

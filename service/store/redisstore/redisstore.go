@@ -176,7 +176,9 @@ func (t target) connect(opts Options, retries, size int) redis.UniversalClient {
 
 // Close ends all watches, waits for them, and closes the connections.
 func (s *Store) Close() error {
-	s.stop()
+	s.mu.Lock()
+	s.stop() // with the lock: start does not start what is not waited for
+	s.mu.Unlock()
 	err := errors.Join(ignoreClosed(s.watcher.Close()), ignoreClosed(s.client.Close()), ignoreClosed(s.writer.Close()))
 	s.readers.Wait()
 	return err

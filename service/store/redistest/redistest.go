@@ -184,7 +184,7 @@ func (s *Server) wait(what string, f func() error) {
 		if err == nil {
 			return
 		}
-		if _, fatal := err.(fatalError); fatal || time.Now().After(deadline) {
+		if errors.As(err, new(fatalError)) || time.Now().After(deadline) {
 			s.t.Fatalf("the Redis at %s does not %s: %v", s.Addr, what, err)
 		}
 		time.Sleep(20 * time.Millisecond)
