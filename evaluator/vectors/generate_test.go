@@ -1,6 +1,7 @@
 package vectors_test
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -33,6 +34,6 @@ func TestGenerated(t *testing.T) {
 		require.NoError(t, err)
 		got, err := vectors.Files.ReadFile(name)
 		require.NoError(t, err)
-		require.True(t, string(want) == string(got), "%s is stale: run `node generate/main.mjs .` in evaluator/vectors", name)
+		require.True(t, bytes.Equal(want, got), "%s is stale: run `node generate/main.mjs .` in evaluator/vectors", name)
 	}
 }

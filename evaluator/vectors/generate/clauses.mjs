@@ -195,6 +195,14 @@ function illFormed() {
   at('true', 'in: 1.0 in the context is 1', { op: 'in', values: [1] }, '{"x":1.0}');
   at('true', 'in: 1e2 in the context is 100', { op: 'in', values: [100] }, '{"x":1e2}');
   at('true', 'in: -0 in the context is 0', { op: 'in', values: [0] }, '{"x":-0}');
+  at('false', 'exists: a number beyond the doubles is infinite, hence missing', { op: 'exists' }, '{"x":1e400}');
+  at('false', 'gt: a number beyond the doubles is infinite, hence missing', { op: 'gt', values: [0] }, '{"x":1e400}');
+  at('false', 'lt: negated, minus infinity is missing', { op: 'lt', values: [0], negate: true }, '{"x":-1e400}');
+  at('true', 'in: a number too small for the doubles is 0', { op: 'in', values: [0] }, '{"x":1e-400}');
+  at('true', 'lt: an infinite element is passed over', { op: 'lt', values: [0] }, '{"x":[1e400,-1]}');
+  at('true', 'in: the last of two equal names deep inside counts', { attribute: 'o.x', op: 'in', values: ['b'] }, '{"o":{"x":"a","x":"b"}}');
+  at('true', 'in: a name may be written with escapes', { op: 'in', values: ['a'] }, '{"\\u0078":"a"}');
+  at('true', 'in: a lone surrogate in a name is U+FFFD', { attribute: '\ufffd', op: 'in', values: ['a'] }, '{"\\ud800":"a"}');
   at('true', 'modulo: 1.3e1 is the integer 13', { op: 'modulo', values: [10, 3] }, '{"x":1.3e1}');
 }
 
