@@ -73,6 +73,8 @@ type server struct {
 	limits  limits
 	streams streams
 	cross   *http.CrossOriginProtection
+
+	writeTimeout time.Duration // of one write to a stream
 }
 
 // New makes the handler of the REST API. All that it serves may be called concurrently. A stream of events ends with the context of its
@@ -107,7 +109,7 @@ func build(opts Options) (*server, *echo.Echo, error) {
 	if opts.Check == 0 {
 		opts.Check = 2 * time.Second
 	}
-	s := &server{opts: opts, limits: newLimits(opts.RateLimits), cross: http.NewCrossOriginProtection()}
+	s := &server{opts: opts, limits: newLimits(opts.RateLimits), cross: http.NewCrossOriginProtection(), writeTimeout: writeTimeout}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = binder{}

@@ -19,7 +19,7 @@ func TestPageListsEveryError(t *testing.T) {
 	for code, status := range statuses {
 		want[string(code)] = status
 	}
-	row := regexp.MustCompile("^\\| ([0-9]{3}) \\| ([^|]+) \\|")
+	row := regexp.MustCompile(`^\| ([0-9]{3}) \| ([^|]+) \|`)
 	for line := range strings.Lines(string(text)) {
 		m := row.FindStringSubmatch(line)
 		if m == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/dimmerhq/dimmer/service/store"
 )
 
-// A stream that does not take what is written to it for so long is cut.
+// writeTimeout: a stream that does not take what is written to it for so long is cut.
 const writeTimeout = 10 * time.Second
 
 // StreamEvents implements [StrictServerInterface]: a project's changes as server-sent events, for people and what they look at.
@@ -85,15 +85,15 @@ func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // proxies would hold events back
 	w.WriteHeader(http.StatusOK)
-	out := newStreamWriter(w)
+	out := e.s.newStreamWriter(w)
 	// The id comes before the first change, so that whoever loses the connection before that misses nothing either.
 	if err := out.send("retry: 2000\nid: %d.%d\n: hello\n\n", e.after.Epoch, e.after.Revision); err != nil {
-		return nil //nolint:nilerr // the client is gone, and there is nobody to tell
+		return nil // the client is gone, and there is nobody to tell
 	}
 	for {
 		again, err := e.follow(out)
 		if err != nil || !again {
-			return nil //nolint:nilerr // as above: a stream ends by ending
+			return nil // as above: a stream ends by ending
 		}
 	}
 }
@@ -181,15 +181,16 @@ func (e *eventStream) reset(out *streamWriter) (bool, error) {
 type streamWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	timeout time.Duration
 }
 
-func newStreamWriter(w http.ResponseWriter) *streamWriter {
-	return &streamWriter{w: w, control: http.NewResponseController(w)}
+func (s *server) newStreamWriter(w http.ResponseWriter) *streamWriter {
+	return &streamWriter{w: w, control: http.NewResponseController(w), timeout: s.writeTimeout}
 }
 
 // Write implements [io.Writer], each time with a new deadline. Not every ResponseWriter has deadlines; tests' recorders do without.
 func (s *streamWriter) Write(p []byte) (int, error) {
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout))
 	return s.w.Write(p)
 }
 

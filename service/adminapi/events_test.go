@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -237,6 +238,25 @@ func TestEventsAreNotWithoutNumber(t *testing.T) {
 		defer w.server.streams.mu.Unlock()
 		return w.server.streams.all == 0 && len(w.server.streams.known) == 0
 	}, 10*time.Second, time.Millisecond, "nothing is kept of those who left")
+}
+
+// TestEventsCutWhoDoesNotRead: a client that stops reading costs its own stream, and no goroutine for long.
+func TestEventsCutWhoDoesNotRead(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Heartbeat = time.Microsecond })
+	w.server.writeTimeout = 50 * time.Millisecond
+	c, err := net.Dial("tcp", w.http.Listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(4096))
+	_, err = fmt.Fprintf(c, "GET /v1/projects/shop/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", w.tokens["root"])
+	require.NoError(t, err)
+	count := func() int {
+		w.server.streams.mu.Lock()
+		defer w.server.streams.mu.Unlock()
+		return w.server.streams.all
+	}
+	require.Eventually(t, func() bool { return count() == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return count() == 0 }, 30*time.Second, 10*time.Millisecond)
 }
 
 // TestEventsReset: a client whose position is gone is told to load everything, and the stream goes on.

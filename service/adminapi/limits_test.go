@@ -393,6 +393,7 @@ func TestOpenRoutes(t *testing.T) {
 	trouble = errors.New("the store of 10.0.0.7 is away")
 	got := w.ok(503, ask{method: "GET", path: "/readyz", token: "none"})
 	require.NotContains(t, string(got.body), "10.0.0.7")
+	require.NotContains(t, w.logged.String(), "level=WARN", "a probe that is told no is no event")
 	w.ok(200, ask{method: "GET", path: "/healthz", token: "none"})
 	require.Equal(t, "the UI at /", string(w.ok(200, ask{method: "GET", path: "/", token: "none"}).body))
 	require.Equal(t, "the UI at /flags/checkout", string(w.ok(200, ask{method: "GET", path: "/flags/checkout", token: "none"}).body))

@@ -51,7 +51,7 @@ func (b *backup) VisitBackupResponse(w http.ResponseWriter) error {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", `attachment; filename="dimmer-`+b.s.opts.Clock().UTC().Format("20060102T150405Z")+`.backup"`)
 	h.Set("Trailer", backupComplete)
-	if err := store.Backup(b.ctx, b.s.opts.Store, newStreamWriter(w), b.s.opts.Clock()); err != nil {
+	if err := store.Backup(b.ctx, b.s.opts.Store, b.s.newStreamWriter(w), b.s.opts.Clock()); err != nil {
 		h.Del("Trailer")
 		h.Del("Content-Disposition")
 		return feature.Unavailable(err, "the store does not answer, and the backup is not whole")

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"runtime/debug"
@@ -100,12 +101,15 @@ func (s *server) answerError(err error, c echo.Context) {
 	r, w := c.Request(), c.Response()
 	p := problemOf(err)
 	p.Id = newID()
+	level := slog.LevelDebug
 	switch {
-	case p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled):
-		s.opts.Logger.Error("request failed", "id", p.Id, "method", r.Method, "route", c.Path(), "status", p.Status, "error", err)
-	default:
-		s.opts.Logger.Debug("request refused", "id", p.Id, "method", r.Method, "route", c.Path(), "status", p.Status, "code", p.Code)
+	case errors.Is(err, context.Canceled), open[c.Path()]: // the caller has left; or it is a probe, which asks so as to be told
+	case p.Status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn
+	case p.Status >= http.StatusInternalServerError:
+		level = slog.LevelError
 	}
+	s.opts.Logger.Log(r.Context(), level, "request refused", "id", p.Id, "method", r.Method, "route", c.Path(), "status", p.Status, "code", p.Code, "error", err)
 	if w.Committed {
 		panic(http.ErrAbortHandler) // half an answer is out: breaking the connection off is how the caller learns that it is no whole one
 	}
