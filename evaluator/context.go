@@ -220,6 +220,7 @@ func (c *Context) setKeyDatum(d datum) {
 			c.setKey(text)
 			return
 		}
+	default:
 	}
 	c.fail("targetingKey: must be a string or an integer")
 }

@@ -66,6 +66,7 @@ func (f *flag) evaluate(s *Snapshot, c *Context) *Outcome {
 				continue
 			case broken:
 				return outcomeGeneral
+			case yes:
 			}
 		}
 		if o := r.serve.pick(c); o != nil {

@@ -13,16 +13,16 @@ import (
 // time, and its members come out in order, from which the document's text can be made again, byte for byte. A quarter of the slots
 // is empty: 21⅓ bytes a key, and nothing else is kept.
 type fingerprints struct {
-	slots []print // one is empty after the last member
+	slots []mark // one is empty after the last member
 	count int
 	home  uint64 // how many slots are a fingerprint's own
 	zero  bool   // the fingerprint 0 is a member; in slots 0 means empty
 	plain bool   // slots is simply sorted: a list whose fingerprints are not spread like hashes
 }
 
-type print struct{ hi, lo uint64 }
+type mark struct{ hi, lo uint64 }
 
-func (p print) less(q print) bool { return p.hi < q.hi || p.hi == q.hi && p.lo < q.lo }
+func (p mark) less(q mark) bool { return p.hi < q.hi || p.hi == q.hi && p.lo < q.lo }
 
 const (
 	printBytes = 16
@@ -41,15 +41,15 @@ func newFingerprints(text string) (f *fingerprints, problem string) {
 	}
 	f = &fingerprints{count: len(data) / printBytes}
 	f.home = uint64(f.count) * 4 / 3
-	f.slots = make([]print, f.home, f.home+8)
-	next, last := uint64(0), print{}
+	f.slots = make([]mark, f.home, f.home+8)
+	next, last := uint64(0), mark{}
 	for i := range f.count {
-		p := print{binary.BigEndian.Uint64(data[i*printBytes:]), binary.BigEndian.Uint64(data[i*printBytes+8:])}
+		p := mark{binary.BigEndian.Uint64(data[i*printBytes:]), binary.BigEndian.Uint64(data[i*printBytes+8:])}
 		if i > 0 && !last.less(p) {
 			return nil, "is not sorted, or has a fingerprint twice"
 		}
 		last = p
-		if p == (print{}) {
+		if p == (mark{}) {
 			f.zero = true
 			continue
 		}
@@ -58,43 +58,43 @@ func newFingerprints(text string) (f *fingerprints, problem string) {
 			return sortedFingerprints(data), ""
 		}
 		for uint64(len(f.slots)) <= slot {
-			f.slots = append(f.slots, print{})
+			f.slots = append(f.slots, mark{})
 		}
 		f.slots[slot] = p
 		next = slot + 1
 	}
-	f.slots = append(f.slots, print{})
+	f.slots = append(f.slots, mark{})
 	return f, ""
 }
 
 func sortedFingerprints(data []byte) *fingerprints {
 	f := &fingerprints{count: len(data) / printBytes, plain: true}
-	f.slots = make([]print, f.count)
+	f.slots = make([]mark, f.count)
 	for i := range f.slots {
-		f.slots[i] = print{binary.BigEndian.Uint64(data[i*printBytes:]), binary.BigEndian.Uint64(data[i*printBytes+8:])}
+		f.slots[i] = mark{binary.BigEndian.Uint64(data[i*printBytes:]), binary.BigEndian.Uint64(data[i*printBytes+8:])}
 	}
 	return f
 }
 
 // slot is a fingerprint's own slot. All members of a shard share the first byte, so the 64 bits after it are scaled to the table.
-func (f *fingerprints) slot(p print) uint64 {
+func (f *fingerprints) slot(p mark) uint64 {
 	hi, _ := bits.Mul64(p.hi<<8|p.lo>>56, f.home)
 	return hi
 }
 
-func (f *fingerprints) has(p print) bool {
+func (f *fingerprints) has(p mark) bool {
 	if f.plain {
 		i := sort.Search(len(f.slots), func(i int) bool { return !f.slots[i].less(p) })
 		return i < len(f.slots) && f.slots[i] == p
 	}
-	if p == (print{}) {
+	if p == (mark{}) {
 		return f.zero
 	}
 	for i := f.slot(p); i < uint64(len(f.slots)); i++ {
 		switch f.slots[i] {
 		case p:
 			return true
-		case print{}:
+		case mark{}:
 			return false
 		}
 	}
@@ -108,7 +108,7 @@ func (f *fingerprints) text() string {
 		data = append(data, make([]byte, printBytes)...)
 	}
 	for _, p := range f.slots {
-		if f.plain || p != (print{}) {
+		if f.plain || p != (mark{}) {
 			data = binary.BigEndian.AppendUint64(data, p.hi)
 			data = binary.BigEndian.AppendUint64(data, p.lo)
 		}

@@ -12,8 +12,9 @@ func instantOf(d *datum) (int64, bool) {
 		return parseInstant(d.text)
 	case datumNumber:
 		return instantOfNumber(d.number)
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 func instantOfNumber(f float64) (int64, bool) {

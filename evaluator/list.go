@@ -52,7 +52,7 @@ func (f *fingerprints) allBegin(b byte) bool {
 	if f.zero && !f.plain && b != 0 {
 		return false
 	}
-	isMember := func(p print) bool { return f.plain || p != (print{}) }
+	isMember := func(p mark) bool { return f.plain || p != (mark{}) }
 	first := slices.IndexFunc(f.slots, isMember)
 	if first < 0 {
 		return true

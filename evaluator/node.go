@@ -114,7 +114,7 @@ type listSide struct {
 
 func (l *listSide) has(hi, lo uint64) bool {
 	shard := l.shards[hi>>56]
-	return shard != nil && shard.has(print{hi, lo})
+	return shard != nil && shard.has(mark{hi, lo})
 }
 
 // compileDocument compiles one document.

@@ -41,13 +41,6 @@ const (
 	sideExcludeIndex = 1
 )
 
-func sideIndex(side string) int {
-	if side == sideExclude {
-		return sideExcludeIndex
-	}
-	return sideIncludeIndex
-}
-
 // sideKey names the list of a segment's side.
 func sideKey(segment, side string) string { return segment + ":" + side }
 

@@ -62,7 +62,7 @@ func identifiers(s string, strict bool) bool {
 			return false
 		}
 		for i := range len(id) {
-			if c := id[i]; !isDigit(c) && !(c|0x20 >= 'a' && c|0x20 <= 'z') && c != '-' {
+			if c := id[i]; !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'z') && c != '-' {
 				return false
 			}
 		}

@@ -196,6 +196,7 @@ func (t *tracer) rule(x *rule, r *Rule, salt string, out *TraceRule) *Outcome {
 		return outcomeGeneral
 	case no:
 		return nil
+	case yes:
 	}
 	var o *Outcome
 	o, out.Serve = t.serve(&x.serve, &r.Serve, salt)
@@ -208,6 +209,7 @@ func traceState(r truth) TraceState {
 		return TraceTrue
 	case no:
 		return TraceFalse
+	default:
+		return TraceError
 	}
-	return TraceError
 }

@@ -83,6 +83,7 @@ func (t *tracer) condition(x *condition, c *Condition, out *TraceCondition) (res
 			result = no
 		case no:
 			result = yes
+		case broken:
 		}
 	case opSegment:
 		out.Segment, result = t.segment(c.Segment)
