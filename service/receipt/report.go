@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -260,6 +261,7 @@ func decode(value []byte) *report {
 	if len(value) == 0 || json.Unmarshal(value, r) != nil {
 		return nil
 	}
+	maps.DeleteFunc(r.Environments, func(_ string, e *reported) bool { return e == nil })
 	return r
 }
 

@@ -1,0 +1,436 @@
+package receipt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/dimmerhq/dimmer/service/store"
+	"github.com/dimmerhq/dimmer/service/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func at(revision int64) store.Cursor { return store.Cursor{Epoch: 1, Revision: revision} }
+
+// cluster is some nodes on one store, in a bubble whose time a test moves.
+type cluster struct {
+	t     *testing.T
+	store *storetest.Memory
+	stop  map[*Service]context.CancelFunc
+	ended map[*Service]chan struct{}
+}
+
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{t: t, store: storetest.NewMemory(), stop: map[*Service]context.CancelFunc{}, ended: map[*Service]chan struct{}{}}
+	t.Cleanup(func() {
+		for s := range c.stop {
+			c.end(s)
+		}
+	})
+	return c
+}
+
+func (c *cluster) node(name string) *Service {
+	s := New(Options{Store: c.store, Node: name})
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop[s], c.ended[s] = stop, make(chan struct{})
+	go func() {
+		defer close(c.ended[s])
+		_ = s.Run(ctx)
+	}()
+	return s
+}
+
+// end stops a node as a planned shutdown does.
+func (c *cluster) end(s *Service) {
+	c.stop[s]()
+	<-c.ended[s]
+	delete(c.stop, s)
+}
+
+// kill makes a node vanish: what it writes when it stops is undone.
+func (c *cluster) kill(s *Service) {
+	before, err := c.store.Presence(context.Background(), "shop")
+	require.NoError(c.t, err)
+	c.end(s)
+	for _, id := range []string{nodePrefix + s.opts.Node, rosterPrefix + s.opts.Node} {
+		if value, there := before[id]; there {
+			require.NoError(c.t, c.store.PutPresence(context.Background(), "shop", id, value, map[bool]time.Duration{true: expiry, false: rosterExpiry}[id[0] == 'n']))
+		}
+	}
+}
+
+func (c *cluster) wait(s *Service, revision int64, want Want, limit time.Duration) (Receipt, time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	began := time.Now()
+	r, err := s.Wait(ctx, "shop", "prod", at(revision), want)
+	require.NoError(c.t, err)
+	return r, time.Since(began)
+}
+
+func connect(s *Service, id string, revision int64) *Link {
+	l := s.Connect("shop", "prod", Instance{ID: id, SDK: "go", SDKVersion: "1.2.3"})
+	if revision > 0 {
+		l.Ack(at(revision))
+	}
+	return l
+}
+
+func ids(list []Instance) []string {
+	out := []string{}
+	for _, i := range list {
+		out = append(out, fmt.Sprintf("%s %s@%s", i.ID, i.State, i.Node))
+	}
+	return out
+}
+
+func TestAcknowledgementsOfAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a, b := c.node("a"), c.node("b")
+		for _, s := range []*Service{a, b} {
+			s.Served("shop", "prod", at(7), at(7))
+		}
+		one, two, three := connect(a, "one", 7), connect(b, "two", 7), connect(b, "three", 7)
+		time.Sleep(time.Second)
+
+		a.Served("shop", "prod", at(8), at(8))
+		one.Ack(at(8))
+		r, took := c.wait(a, 8, WantInstances, time.Second)
+		require.False(t, r.Complete)
+		require.Equal(t, time.Second, took, "it waits as long as it may")
+		require.Equal(t, Count{1, 2}, r.Nodes)
+		require.Equal(t, Count{1, 3}, r.Instances)
+		require.Equal(t, []string{"three connected@b", "two connected@b"}, ids(r.Missing), "up to date with their node, which is behind")
+
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			b.Served("shop", "prod", at(8), at(8))
+			two.Ack(at(8))
+			time.Sleep(20 * time.Millisecond)
+			three.Ack(at(8))
+		}()
+		r, took = c.wait(a, 8, WantInstances, time.Minute)
+		require.True(t, r.Complete)
+		require.Equal(t, Receipt{Nodes: Count{2, 2}, Instances: Count{3, 3}, Complete: true}, r)
+		require.Less(t, took, 120*time.Millisecond+2*publishEvery+2*lookLocal)
+
+		r, took = c.wait(b, 8, WantInstances, time.Minute)
+		require.True(t, r.Complete)
+		require.Zero(t, took, "it is known already")
+	})
+}
+
+func TestWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		connect(a, "one", 3)
+		time.Sleep(time.Second)
+		r, took := c.wait(a, 7, WantNodes, time.Minute)
+		require.True(t, r.Complete)
+		require.Zero(t, took)
+		require.Equal(t, []string{"one behind@a"}, ids(r.Missing))
+		require.EqualValues(t, 4, r.Missing[0].Lag)
+		r, took = c.wait(a, 7, WantNone, time.Minute)
+		require.True(t, r.Complete)
+		require.Equal(t, Count{0, 1}, r.Instances)
+		require.Zero(t, took)
+		r, _ = c.wait(a, 8, WantNodes, time.Second)
+		require.False(t, r.Complete)
+		require.Equal(t, Count{0, 1}, r.Nodes)
+	})
+}
+
+// TestQuietRevisions: who acknowledged the revision since when nothing has changed serves every later one up to the node's.
+func TestQuietRevisions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(9), at(5))
+		connect(a, "one", 5)
+		connect(a, "two", 4)
+		time.Sleep(time.Second)
+		r, _ := c.wait(a, 9, WantInstances, time.Second)
+		require.Equal(t, Count{1, 2}, r.Instances)
+		require.Equal(t, []string{"two behind@a"}, ids(r.Missing))
+		r, _ = c.wait(a, 10, WantInstances, time.Second)
+		require.Equal(t, Count{0, 2}, r.Instances, "the node has not got that far")
+	})
+}
+
+// TestLost: an instance that went without a goodbye is expected for ten minutes, is named, and never counts.
+func TestLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a, b := c.node("a"), c.node("b")
+		for _, s := range []*Service{a, b} {
+			s.Served("shop", "prod", at(7), at(7))
+		}
+		connect(a, "crashed", 7).Close(false)
+		connect(a, "stopped", 7).Close(true)
+		moved := connect(a, "moved", 7)
+		time.Sleep(time.Second)
+		moved.Close(false)
+		moved.Close(true) // too late
+		connect(b, "moved", 7)
+		time.Sleep(time.Second)
+		for _, s := range []*Service{a, b} {
+			r, _ := c.wait(s, 7, WantInstances, time.Second)
+			require.False(t, r.Complete)
+			require.Equal(t, Count{1, 2}, r.Instances)
+			require.Equal(t, []string{"crashed lost@a"}, ids(r.Missing))
+		}
+		list, err := a.List(t.Context(), "shop", "")
+		require.NoError(t, err)
+		require.Equal(t, []string{"crashed lost@a", "moved connected@b"}, ids(list.Instances))
+		require.Equal(t, "1.2.3", list.Instances[1].SDKVersion)
+
+		back := connect(a, "crashed", 0)
+		time.Sleep(time.Second)
+		r, _ := c.wait(b, 7, WantInstances, time.Second)
+		require.Equal(t, []string{"crashed behind@a"}, ids(r.Missing), "it is back, and has not said what it has")
+		back.Ack(at(7))
+		r, _ = c.wait(b, 7, WantInstances, time.Second)
+		require.True(t, r.Complete)
+
+		back.Close(false)
+		time.Sleep(lostFor + time.Second)
+		r, _ = c.wait(b, 7, WantInstances, time.Second)
+		require.True(t, r.Complete, "after ten minutes nobody expects it any more")
+		require.Equal(t, Count{1, 1}, r.Instances)
+	})
+}
+
+// TestMovedThenLeft: a goodbye to one node is a goodbye to all, also to the one that lost the instance before.
+func TestMovedThenLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a, b := c.node("a"), c.node("b")
+		for _, s := range []*Service{a, b} {
+			s.Served("shop", "prod", at(7), at(7))
+		}
+		connect(a, "one", 7).Close(false)
+		connect(b, "one", 7).Close(true)
+		time.Sleep(time.Second)
+		r, _ := c.wait(a, 7, WantInstances, time.Second)
+		require.True(t, r.Complete)
+		require.Zero(t, r.Instances)
+	})
+}
+
+// TestNodeDies: its instances are expected, and named, until they turn up elsewhere.
+func TestNodeDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a, b := c.node("a"), c.node("b")
+		for _, s := range []*Service{a, b} {
+			s.Served("shop", "prod", at(7), at(7))
+		}
+		connect(a, "one", 7)
+		connect(a, "two", 7)
+		time.Sleep(rosterEvery + publishIdle + time.Second)
+		c.kill(a)
+		b.Served("shop", "prod", at(8), at(8))
+		connect(b, "one", 8)
+		r, _ := c.wait(b, 8, WantInstances, time.Second)
+		require.False(t, r.Complete)
+		require.Equal(t, Count{1, 2}, r.Nodes, "nobody knows yet that it is dead")
+
+		r, took := c.wait(b, 8, WantNodes, time.Minute)
+		require.True(t, r.Complete)
+		require.Equal(t, Count{1, 1}, r.Nodes)
+		require.Less(t, took, expiry+time.Second)
+		r, _ = c.wait(b, 8, WantInstances, time.Second)
+		require.Equal(t, Count{1, 2}, r.Instances)
+		require.Equal(t, []string{"two lost@a"}, ids(r.Missing))
+
+		time.Sleep(rosterExpiry)
+		r, _ = c.wait(b, 8, WantInstances, time.Second)
+		require.True(t, r.Complete)
+	})
+}
+
+// TestNodeRestarts: who was there before is expected by the node's next life.
+func TestNodeRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		connect(a, "one", 7)
+		connect(a, "two", 7)
+		connect(a, "three", 7).Close(true)
+		time.Sleep(time.Second)
+		c.end(a)
+		presence, err := c.store.Presence(t.Context(), "shop")
+		require.NoError(t, err)
+		require.NotContains(t, presence, "node/a")
+		require.Contains(t, presence, "roster/a")
+
+		a = c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		connect(a, "one", 7)
+		time.Sleep(time.Second)
+		r, _ := c.wait(a, 7, WantInstances, time.Second)
+		require.Equal(t, []string{"two lost@a"}, ids(r.Missing))
+		require.Equal(t, Count{1, 2}, r.Instances)
+	})
+}
+
+// TestStoreDown: nothing is confirmed while the other nodes cannot be asked.
+func TestStoreDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		connect(a, "one", 7)
+		time.Sleep(time.Second)
+		c.store.Fail(errors.New("down"))
+		r, took := c.wait(a, 7, WantInstances, time.Second)
+		require.False(t, r.Complete)
+		require.Equal(t, Count{1, 1}, r.Instances, "what is known here is told")
+		require.Equal(t, time.Second, took)
+		_, err := a.List(t.Context(), "shop", "")
+		require.Error(t, err)
+		go func() {
+			time.Sleep(2 * time.Second)
+			c.store.Fail(nil)
+		}()
+		r, _ = c.wait(a, 7, WantInstances, time.Minute)
+		require.True(t, r.Complete)
+		time.Sleep(time.Second)
+		c.store.Hang(true)
+		r, took = c.wait(a, 7, WantInstances, time.Second)
+		require.False(t, r.Complete)
+		require.LessOrEqual(t, took, publishLimit+time.Second)
+		c.store.Hang(false)
+	})
+}
+
+// TestSecondConnection: the newest counts, and what the old one still says does not.
+func TestSecondConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		old := connect(a, "one", 3)
+		connect(a, "one", 4)
+		old.Ack(at(7))
+		old.Close(true)
+		r, _ := c.wait(a, 7, WantInstances, time.Second)
+		require.Equal(t, []string{"one behind@a"}, ids(r.Missing))
+		require.EqualValues(t, 4, r.Missing[0].Revision)
+	})
+}
+
+func TestVanishedEnvironment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		l := connect(a, "one", 7)
+		a.Vanished("shop", "prod")
+		l.Ack(at(8))
+		l.Close(false)
+		list, err := a.List(t.Context(), "shop", "")
+		require.NoError(t, err)
+		require.Empty(t, list.Instances)
+	})
+}
+
+// TestPublishing counts what is written: much when much happens, little when nothing does, and never more than the bound.
+func TestPublishing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		writes := &counting{Memory: c.store}
+		a := New(Options{Store: writes, Node: "a"})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = a.Run(ctx)
+		}()
+		a.Served("shop", "prod", at(1), at(1))
+		links := make([]*Link, 2000)
+		for i := range links {
+			links[i] = connect(a, fmt.Sprintf("i%d", i), 1)
+		}
+		time.Sleep(time.Minute)
+		before := *writes
+		time.Sleep(time.Minute)
+		require.LessOrEqual(t, writes.n-before.n, 13, "nothing happens")
+		require.Less(t, (writes.bytes-before.bytes)/(writes.n-before.n), 40<<10)
+
+		before = *writes
+		for n := range int64(20) {
+			a.Served("shop", "prod", at(2+n), at(2+n))
+			for _, l := range links {
+				l.Ack(at(2 + n))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.LessOrEqual(t, writes.n-before.n, 42)
+		require.Less(t, (writes.bytes-before.bytes)/(writes.n-before.n), 40<<10, "eight bytes an instance, without names")
+		stop()
+		<-ended
+	})
+}
+
+type counting struct {
+	*storetest.Memory
+	n, bytes int
+}
+
+func (c *counting) PutPresence(ctx context.Context, scope, id string, value []byte, expiry time.Duration) error {
+	c.n++
+	c.bytes += len(value)
+	return c.Memory.PutPresence(ctx, scope, id, value, expiry)
+}
+
+// TestMemoryIsBounded: instances that come once and never again do not fill the memory.
+func TestMemoryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		for n := range maxRemembered + 5000 {
+			connect(a, fmt.Sprintf("lost%d", n), 7).Close(false)
+			connect(a, fmt.Sprintf("left%d", n), 7).Close(true)
+		}
+		time.Sleep(time.Second)
+		p := a.project("shop")
+		p.mu.Lock()
+		e := p.environments["prod"]
+		require.LessOrEqual(t, len(e.instances), maxRemembered)
+		require.LessOrEqual(t, len(e.left), maxRemembered)
+		p.mu.Unlock()
+		r, _ := c.wait(a, 7, WantInstances, time.Second)
+		require.Equal(t, Count{0, maxRemembered}, r.Instances)
+		require.Len(t, r.Missing, maxMissing)
+		list, err := a.List(t.Context(), "shop", "prod")
+		require.NoError(t, err)
+		require.True(t, list.Truncated)
+	})
+}
+
+func FuzzReport(f *testing.F) {
+	f.Add([]byte(`{"node":"a","at":"2026-01-01T00:00:00Z","environments":{"prod":{"epoch":1,"revision":2,"groups":[{"epoch":1,"revision":2,"keys":"AAAAAAAAAAA="}],"lost":"AAE=","named":[{"id":"x"}]}}}`))
+	f.Add([]byte(`{"environments":{"prod":null}}`))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		o := &others{}
+		o.take(map[string][]byte{"node/x": data, "roster/x": data, "roster/y": data, "other": data}, "self")
+		for _, r := range o.reports {
+			r.node("")
+		}
+		merge(o.reports, "prod", time.Now())
+	})
+}
