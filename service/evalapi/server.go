@@ -76,6 +76,7 @@ type Server struct {
 	draining  chan struct{} // closed when streams have to say Goodbye
 	drainOnce sync.Once
 	streams   counter
+	receivers sync.WaitGroup // the receiving halves of sync streams
 }
 
 // New makes a Server. It starts nothing.
@@ -137,6 +138,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		s.grpc.GracefulStop()
+		s.receivers.Wait()
 	}()
 	select {
 	case <-done:
@@ -151,7 +153,8 @@ func (s *Server) Drain(ctx context.Context) error {
 // Close cuts everything.
 func (s *Server) Close() {
 	s.health.Shutdown()
-	s.grpc.Stop()
+	s.grpc.Stop() // returns when all handlers have
+	s.receivers.Wait()
 }
 
 // Streams is how many sync and watch streams are open.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -35,48 +36,42 @@ type syncService struct {
 
 // Why a stream ends.
 var (
+	errLeft     = errors.New("the client left")
 	errNoHello  = feature.Malformed("", "the first message must be a Hello, within 10 s, and the only one")
 	errSlow     = &feature.Error{Code: feature.CodeUnavailable, Msg: "the client took nothing for 10 s"}
 	errDraining = feature.Unavailable(nil, "the node is going down")
-	errLeft     = errors.New("the client left")
 )
 
-// Sync implements the SyncService.
+// Sync implements the SyncService. The handler is the sending half; the receiving half has a goroutine, which ends when the handler has returned: while
+// it has not, only a failed message would end it, and that would take the place of the status that the client is to get.
 func (s syncService) Sync(stream grpc.BidiStreamingServer[pb.SyncRequest, pb.SyncResponse]) error {
 	ctx := stream.Context()
-	cut := cutter(ctx)
 	f, err := s.feed(ctx)
 	if err != nil {
 		return err
 	}
-	hello, err := receiveHello(stream, cut)
+	y := &syncStream{
+		Server: s.Server, stream: stream, feed: f, cut: cutter(ctx),
+		hello: make(chan *pb.Hello), linked: make(chan struct{}), ended: make(chan struct{}), nacked: make(chan struct{}, 1),
+	}
+	s.receivers.Go(func() { y.receive(ctx) })
+	hello, err := y.awaitHello(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.streams.open()()
-	y := &syncStream{
-		Server: s.Server, stream: stream, feed: f, cut: cut, nacked: make(chan struct{}, 1),
-		held: revisionOf(hello.GetAfter()),
-	}
+	y.held = revisionOf(hello.GetAfter())
 	y.link = s.opts.Receipts.Connect(f.Project(), f.Environment(), receipt.Instance{
 		ID: hello.GetInstance(), Application: hello.GetApplication(), SDK: hello.GetSdk(), SDKVersion: hello.GetSdkVersion(),
 	})
-	received := make(chan struct{})
-	go func() {
-		defer close(received)
-		cut(y.receive(ctx))
-	}()
-	defer func() {
-		cut(errLeft) // whatever made send return: it makes receive return
-		<-received
-		y.link.Close(y.bye)
-	}()
+	defer func() { y.link.Close(y.bye.Load()) }()
+	close(y.linked)
 	err = y.send(ctx, hello.GetDigest())
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause // what ended the stream, rather than what that did to the message under way
-	}
 	if errors.Is(err, errLeft) {
 		return nil
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, errSlow) {
+		return cause
 	}
 	return err
 }
@@ -103,20 +98,21 @@ func (s *Server) feed(ctx context.Context) (*feed.Feed, error) {
 	return nil, feature.NotFound("environment", p.Environment)
 }
 
-func receiveHello(stream grpc.BidiStreamingServer[pb.SyncRequest, pb.SyncResponse], cut context.CancelCauseFunc) (*pb.Hello, error) {
-	limit := time.AfterFunc(helloLimit, func() { cut(errNoHello) })
-	m, err := stream.Recv()
-	if !limit.Stop() {
+func (y *syncStream) awaitHello(ctx context.Context) (*pb.Hello, error) {
+	limit := time.NewTimer(helloLimit)
+	defer limit.Stop()
+	select {
+	case hello := <-y.hello:
+		return hello, checkHello(hello)
+	case <-y.ended:
+		return nil, y.err
+	case <-limit.C:
 		return nil, errNoHello
+	case <-y.draining:
+		return nil, errDraining
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	if err != nil {
-		return nil, err
-	}
-	hello := m.GetHello()
-	if hello == nil {
-		return nil, errNoHello
-	}
-	return hello, checkHello(hello)
 }
 
 // The limits of a Hello, in bytes.
@@ -175,9 +171,13 @@ type syncStream struct {
 	stream grpc.ServerStream
 	feed   *feed.Feed
 	cut    context.CancelCauseFunc
+	hello  chan *pb.Hello
+	linked chan struct{} // closed when link and held are set
 	link   *receipt.Link
 	nacked chan struct{} // the client asked for a FULL
-	bye    bool          // written by receive, read when that has returned
+	bye    atomic.Bool   // it said so
+	ended  chan struct{} // closed when the receiving half has ended
+	err    error         // why; nil: the client left
 
 	// The sender's alone:
 	at    evaluator.Revision // where the client is; see feed.Node.After
@@ -224,6 +224,8 @@ func (y *syncStream) send(ctx context.Context, digest []byte) error {
 			return y.goodbye()
 		case <-y.feed.Gone():
 			return feature.NotFound("environment", y.feed.Environment())
+		case <-y.ended:
+			return y.left()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -248,6 +250,8 @@ func (y *syncStream) begin(ctx context.Context, digest []byte, beat <-chan time.
 			return y.goodbye()
 		case <-y.feed.Gone():
 			return feature.NotFound("environment", y.feed.Environment())
+		case <-y.ended:
+			return y.left()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -291,6 +295,8 @@ func (y *syncStream) catchUp(ctx context.Context) error {
 		select {
 		case <-y.draining:
 			return y.goodbye()
+		case <-y.ended:
+			return y.left()
 		default:
 		}
 		step, kept := y.feed.Current().After(y.at)
@@ -390,7 +396,8 @@ func (y *syncStream) intend(mode []byte) error {
 	return y.write(mode)
 }
 
-// write sends one message. A client that takes nothing for the time limit is cut; nothing but its own stream waits for it.
+// write sends one message. A client that takes nothing for the time limit is cut; nothing but its own stream waits for it. (It then sees
+// Canceled, whatever this end says: grpc answers a SendMsg that failed by itself.)
 func (y *syncStream) write(m []byte) error {
 	y.limit.Reset(sendLimit)
 	err := y.stream.SendMsg((*encoded)(&m))
@@ -401,19 +408,42 @@ func (y *syncStream) write(m []byte) error {
 // maxNacks is how many refusals are logged for one stream.
 const maxNacks = 10
 
-// receive is the receiving half. It returns why the stream has to end.
-func (y *syncStream) receive(ctx context.Context) (err error) {
+// left is what a stream ends with whose client has left: always an error, so that sending stops.
+func (y *syncStream) left() error {
+	if y.err == nil {
+		return errLeft
+	}
+	return y.err
+}
+
+// receive is the receiving half.
+func (y *syncStream) receive(ctx context.Context) {
+	defer close(y.ended)
 	defer func() {
 		if r := recover(); r != nil {
-			err = y.panicked(pb.SyncService_Sync_FullMethodName, r)
+			y.err = y.panicked(pb.SyncService_Sync_FullMethodName, r)
 		}
 	}()
-	for m := new(pb.SyncRequest); ; {
+	y.err = y.receiveAll(ctx)
+}
+
+func (y *syncStream) receiveAll(ctx context.Context) error {
+	for greeted := false; ; {
+		m := new(pb.SyncRequest)
 		switch err := y.stream.RecvMsg(m); {
 		case err == io.EOF: //nolint:errorlint // grpc returns it as it is
-			return errLeft
+			return nil
 		case err != nil:
 			return err
+		}
+		if hello := m.GetHello(); hello == nil != greeted {
+			return errNoHello
+		} else if hello != nil {
+			greeted = true
+			if !y.greet(ctx, hello) {
+				return nil
+			}
+			continue
 		}
 		y.link.Seen()
 		switch m := m.GetMessage().(type) {
@@ -422,13 +452,26 @@ func (y *syncStream) receive(ctx context.Context) (err error) {
 		case *pb.SyncRequest_Nack:
 			y.refused(ctx, m.Nack)
 		case *pb.SyncRequest_Bye:
-			y.bye = true
-			return errLeft
-		case *pb.SyncRequest_Hello:
-			return errNoHello
+			y.bye.Store(true)
+			return nil
 		default:
 			// Of a later version of the protocol; or empty. Not to be held against the client.
 		}
+	}
+}
+
+// greet hands over the Hello and waits until the sending half has dealt with it; false: it has given up.
+func (y *syncStream) greet(ctx context.Context, hello *pb.Hello) bool {
+	select {
+	case y.hello <- hello:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-y.linked:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

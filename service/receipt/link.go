@@ -37,11 +37,11 @@ type environment struct {
 // instance is one that is expected.
 type instance struct {
 	Instance
-	key   key
-	acked store.Cursor
-	link  *Link // nil: lost
-	// rostered says that the roster names it, or has no room for it.
-	rostered bool
+	key      key
+	acked    store.Cursor
+	link     *Link // nil: lost
+	joined   int64 // the count of members when it came
+	rostered bool  // the roster names it, or has no room for it
 }
 
 // key stands for an instance's id where there are too many to be named. The chance of two among a million being equal is 10^-8.

@@ -202,10 +202,10 @@ func (s *Service) Connect(project, environment string, i Instance) *Link {
 		e.instances[i.ID] = known
 	}
 	i.Node, i.Environment, i.ConnectedAt = s.opts.Node, environment, now
-	known.Instance, known.link, known.acked, known.rostered = i, l, store.Cursor{}, false
+	p.members++
+	known.Instance, known.link, known.acked, known.joined, known.rostered = i, l, store.Cursor{}, p.members, false
 	l.instance, l.environment = known, e
 	delete(e.left, known.key)
-	p.members++
 	p.touch()
 	return l
 }

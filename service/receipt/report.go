@@ -175,19 +175,19 @@ func (w *writer) write(ctx context.Context) {
 			err = errors.Join(err, e)
 		} else {
 			w.roster, w.members = now, members
-			w.rostered(now)
+			w.rostered(members)
 		}
 	}
 	w.said(err)
 }
 
-// rostered marks who was there when the roster was written.
-func (w *writer) rostered(at time.Time) {
+// rostered marks who is in a roster that was written as of a count of members.
+func (w *writer) rostered(members int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.environments {
 		for _, i := range e.instances {
-			i.rostered = i.rostered || i.ConnectedAt.Before(at)
+			i.rostered = i.joined <= members
 		}
 	}
 }
