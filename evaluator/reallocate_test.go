@@ -406,3 +406,16 @@ func TestRampMovesNobodyBetweenVariants(t *testing.T) {
 		require.Equal(t, seen[i], served(steps[i]), "down again at %d: exactly those of the way up", steps[i])
 	}
 }
+
+func ExampleReallocate() {
+	line, _ := evaluator.Reallocate(nil, []evaluator.Weight{{Variant: "a", Weight: 50_000}, {Variant: "b", Weight: 50_000}})
+	line, _ = evaluator.Reallocate(line, []evaluator.Weight{{Variant: "a", Weight: 40_000}, {Variant: "b", Weight: 40_000}, {Variant: "c", Weight: 20_000}})
+	for _, r := range line {
+		fmt.Printf("%s %d…%d\n", r.Variant, r.From, r.To)
+	}
+	// Output:
+	// a 0…40000
+	// c 40000…50000
+	// b 50000…90000
+	// c 90000…100000
+}
