@@ -152,7 +152,6 @@ func (e *eventStream) read(ctx context.Context, events chan<- event) {
 }
 
 func (e *eventStream) send(out *streamWriter, entry store.Entry) error {
-	e.after = entry.Cursor()
 	if !e.filter.Matches(&entry) {
 		return nil
 	}

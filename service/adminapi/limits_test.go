@@ -112,6 +112,7 @@ func TestErrors(t *testing.T) {
 		{"400 event id", 400, "malformed", ask{method: "GET", path: "/v1/projects/shop/events", header: map[string]string{"Last-Event-ID": "yesterday"}}},
 		{"401 no token", 401, "unauthenticated", ask{method: "GET", path: "/v1/projects", token: "none"}},
 		{"401 another scheme", 401, "unauthenticated", ask{method: "GET", path: "/v1/projects", token: "none", header: map[string]string{"Authorization": "Basic Zm9vOmJhcg=="}}},
+		{"401 good token in another scheme", 401, "unauthenticated", ask{method: "GET", path: "/v1/projects", token: "none", header: map[string]string{"Authorization": "Token " + w.tokens["root"]}}},
 		{"401 empty token", 401, "unauthenticated", ask{method: "GET", path: "/v1/projects", token: "none", header: map[string]string{"Authorization": "Bearer "}}},
 		{"401 mistyped token", 401, "unauthenticated", ask{method: "GET", path: "/v1/projects", token: "none", header: map[string]string{"Authorization": "Bearer " + mistyped(w.tokens["root"])}}},
 		{"401 token of nobody", 401, "unauthenticated", ask{method: "GET", path: "/v1/projects", token: "none", header: map[string]string{"Authorization": "Bearer " + nobodys(t)}}},

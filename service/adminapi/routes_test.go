@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dimmerhq/dimmer/service/policy"
 	"github.com/labstack/echo/v4"
@@ -168,5 +169,18 @@ func (w *world) checkRight(t *testing.T, op operation, method, name string) {
 		require.Equal(t, http.StatusNotFound, resp.StatusCode, "what one may not see does not exist")
 	default:
 		require.Equal(t, http.StatusForbidden, resp.StatusCode)
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	for _, op := range table() {
+		switch op.ID {
+		case "StreamEvents", "Backup":
+			require.Zero(t, op.deadline(), op.ID)
+		case "KillFlag", "KillByTag":
+			require.Greater(t, op.deadline(), maxWait, op.ID)
+		default:
+			require.Equal(t, 30*time.Second, op.deadline(), op.ID)
+		}
 	}
 }
