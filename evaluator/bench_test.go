@@ -249,6 +249,7 @@ func (w *benchWorld) askers() {
 var (
 	sinkAnswer *limitAnswer
 	sinkBool   bool
+	sinkKey    string
 )
 
 // compare runs a case and its limit in turns, and reports both and their ratio. Each turn takes the shorter of its rounds, because whatever
@@ -309,20 +310,51 @@ func BenchmarkDNoAlloc(b *testing.B) {
 	})
 }
 
-// BenchmarkDAllNoAlloc asks for all 1,000 flags at once; the limit goes through a list of them.
+// BenchmarkDAllNoAlloc asks for all 1,000 flags at once; the limit ranges over its map.
 func BenchmarkDAllNoAlloc(b *testing.B) {
 	w := newBenchWorld(b)
-	var list []limitFlag
-	for _, key := range w.keys {
-		list = append(list, w.limits[key])
-	}
-	visit := func(_ string, o *Outcome) { sinkBool, _ = o.Bool() }
+	visit := func(key string, o *Outcome) { sinkKey, sinkBool = key, o.boolean }
 	compare(b, func(i int) {
 		c := w.asked[i%benchContexts]
-		for _, f := range list {
-			sinkAnswer = f(c)
+		for key, f := range w.limits {
+			sinkKey, sinkAnswer = key, f(c)
 		}
 	}, func(i int) { w.snapshot.OutcomeAll(w.contexts[i%benchContexts], visit) })
+}
+
+// BenchmarkNew compiles 10,000 flags, of the mix of case D.
+func BenchmarkNew(b *testing.B) {
+	docs := slices.Collect(newBenchWorld(b).snapshot.Documents())
+	var all []Document
+	for i := range 10 {
+		for _, d := range docs {
+			if d.Kind == KindFlag && d.Key[0] == 'm' {
+				key := fmt.Sprintf("%s-%d", d.Key, i)
+				d.JSON = []byte(strings.Replace(string(d.JSON), d.Key, key, 1))
+				d.Key = key
+				all = append(all, d)
+			}
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, problems := New(Revision{}, all)
+		require.Empty(b, problems)
+	}
+}
+
+// BenchmarkWith changes one flag of 10,000.
+func BenchmarkWith(b *testing.B) {
+	var docs []Document
+	for i := range 10_000 {
+		docs = append(docs, Document{KindFlag, fmt.Sprint("flag-", i), []byte(ruleFlag(`{"attribute":"plan","op":"in","values":["pro"]}`))})
+	}
+	s, problems := New(Revision{}, docs)
+	require.Empty(b, problems)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = s.With(Revision{}, docs[77:78])
+	}
 }
 
 // listShards makes the list documents of a segment's side.

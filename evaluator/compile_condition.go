@@ -143,9 +143,21 @@ func (k *compiler) clause(c *Condition) (x condition) {
 		k.problem("needs at least one value")
 	default:
 		x.values = k.operands(x.op, c)
-		x.quick = x.op == opIn && x.values.texts != nil && !x.values.folded && len(x.path.rest) == 0 && !x.path.isKey
+		x.quicken()
 	}
 	return x
+}
+
+// quicken prepares evalQuick where it will do.
+func (x *condition) quicken() {
+	v := x.values
+	if x.op != opIn || v.texts == nil || v.folded || len(x.path.rest) > 0 || x.path.isKey {
+		return
+	}
+	x.quick, x.many = true, v.texts
+	if only := v.texts.only(); only != nil {
+		x.one, x.many = textSlot{hashString(*only), *only}, nil
+	}
 }
 
 func (k *compiler) operands(o op, c *Condition) *operands {

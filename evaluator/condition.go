@@ -51,7 +51,9 @@ var operators = map[string]op{
 type condition struct {
 	op     op
 	negate bool
-	quick  bool        // evalQuick will do
+	quick  bool        // evalQuick will do, with one text or many
+	one    textSlot    // of quick
+	many   *textSet    // of quick, when there are more
 	path   path        // of a clause
 	values *operands   // of a clause
 	kids   []condition // of all, any, not
@@ -147,7 +149,11 @@ func (x *condition) evalQuick(c *Context) truth {
 			continue
 		}
 		if a.kind == datumText {
-			return truthOf(x.values.texts.has(a.datum.hash, a.text) != x.negate)
+			match := a.datum.hash == x.one.hash && a.text == x.one.text
+			if x.many != nil {
+				match = x.many.has(a.datum.hash, a.text)
+			}
+			return truthOf(match != x.negate)
 		}
 		return truthOf(x.clause(c))
 	}

@@ -35,6 +35,20 @@ func newTextSet(texts []string) *textSet {
 	return t
 }
 
+// only is the one text of a set of one, and otherwise nil.
+func (t *textSet) only() (text *string) {
+	for i := range t.slots {
+		if t.slots[i].hash == 0 {
+			continue
+		}
+		if text != nil {
+			return nil
+		}
+		text = &t.slots[i].text
+	}
+	return text
+}
+
 func (t *textSet) has(hash uint64, s string) bool {
 	hash |= 1
 	for i := hash >> 1; ; i++ {
