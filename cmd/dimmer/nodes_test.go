@@ -52,6 +52,13 @@ func startFleet(t *testing.T, sdks int) *fleet {
 	var made struct{ Secret string }
 	require.NoError(t, json.Unmarshal(f.do(0, http.MethodPost, "/v1/projects/shop/tokens", map[string]any{"name": "sdk", "kind": "server", "environment": "production"}), &made))
 	f.sdk = made.Secret
+	for i := range f.nodes { // an SDK whose token is refused comes back after half a minute at the earliest
+		f.eventually("every node knows the token", func() bool {
+			api := &client{base: "http://" + f.addr[i]["HTTP"], token: f.sdk, http: &http.Client{}}
+			_, err := api.do(t.Context(), request{method: http.MethodPost, path: "/v1/evaluate/new-checkout", body: map[string]any{"context": map[string]any{}}})
+			return err == nil
+		})
+	}
 	var g sync.WaitGroup
 	f.clients = make([]*dimmer.Client, sdks)
 	for i := range f.clients {

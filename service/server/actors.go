@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
+	"github.com/dimmerhq/dimmer/evaluator"
 	"github.com/dimmerhq/dimmer/service/admin"
 	"github.com/dimmerhq/dimmer/service/config"
 	"github.com/dimmerhq/dimmer/service/feature"
@@ -22,7 +24,7 @@ func (p *parts) actors() []func(context.Context) error {
 		actors = append(actors, p.serveProbes)
 	}
 	if p.eval != nil {
-		actors = append(actors, func(context.Context) error { return p.eval.Serve(p.listeners.grpc) })
+		actors = append(actors, func(context.Context) error { return unlessClosed(p.eval.Serve(p.listeners.grpc)) })
 	}
 	if p.cfg.Has(config.RoleController) {
 		actors = append(actors, p.compact)
@@ -48,8 +50,9 @@ func (p *parts) serveProbes(ctx context.Context) error {
 	return unlessClosed(p.probes.Serve(p.listeners.metrics))
 }
 
+// unlessClosed forgives a server that was drained, be it before it began to serve.
 func unlessClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}
 	return err
@@ -133,6 +136,7 @@ func (p *parts) boot(ctx context.Context) error {
 		}},
 		{"the first token", p.giveKeys},
 		{"loading the projects", p.loadProjects},
+		{"catching up", p.catchUp},
 	}
 	for _, step := range steps {
 		if err := p.retry(ctx, step.what, step.do); err != nil {
@@ -192,6 +196,27 @@ func (p *parts) loadProjects(ctx context.Context) error {
 	for _, scope := range active {
 		if _, err := p.mirror(ctx, scope); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// catchUp waits until this process serves what the store has: the tokens and flags that it made itself a moment ago are the first that
+// somebody asks it for.
+func (p *parts) catchUp(ctx context.Context) error {
+	for scope, m := range p.followed.all() {
+		state, err := m.Sync(ctx)
+		if err != nil {
+			return err
+		}
+		want := evaluator.Revision{Epoch: state.Head().Epoch, Number: state.Head().Revision}
+		for _, environment := range p.feeds.Environments(scope) {
+			f, there := p.feeds.Environment(scope, environment)
+			for there && f.Current().Revision().Compare(want) < 0 {
+				if !pause(ctx, time.Millisecond) {
+					return ctx.Err()
+				}
+			}
 		}
 	}
 	return nil

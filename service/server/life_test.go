@@ -207,6 +207,9 @@ func TestRoles(t *testing.T) {
 	client, err := dimmer.New(node.Addresses().GRPC, dimmer.WithToken(dev.SDK["production"]))
 	require.NoError(t, err)
 	defer client.Close()
+	eventually(t, "the admin node hears of the instance, through the store", func() bool {
+		return strings.Contains(admin.must(200, "GET", "/v1/projects/shop/instances", dev.Admin, ""), `"state":"connected"`)
+	})
 	var killed struct{ Nodes, Instances struct{ Done, Total int } }
 	text = admin.must(200, "POST", production+"/kill", dev.Admin, `{"reason":"test","wait":"instances","timeout":"10s"}`)
 	require.NoError(t, json.Unmarshal([]byte(text), &killed))

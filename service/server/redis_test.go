@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,12 @@ func TestTwoNodesOnRedis(t *testing.T) {
 	var made struct{ Secret string }
 	require.NoError(t, json.Unmarshal([]byte(nodes[0].must(201, "POST", "/v1/projects/shop/tokens", token, `{"name":"sdk","kind":"server","environment":"production"}`)), &made))
 
+	for _, n := range nodes { // an SDK whose token is refused comes back after half a minute at the earliest
+		eventually(t, "every node knows the token", func() bool {
+			status, _ := n.call("POST", "/v1/evaluate/new-checkout", made.Secret, `{"context":{"targetingKey":"u"}}`)
+			return status == 200
+		})
+	}
 	clients := make([]*dimmer.Client, 10)
 	for i := range clients {
 		var err error
@@ -50,6 +57,9 @@ func TestTwoNodesOnRedis(t *testing.T) {
 	text := nodes[0].must(200, "POST", production+"/ramp", token, `{"exposure":100}`)
 	require.Contains(t, text, `"durability":"confirmed"`, "every write is on disk")
 	eventually(t, "all SDKs have the ramp", func() bool { return exposed() == len(clients) })
+	eventually(t, "the nodes know of all SDKs", func() bool {
+		return strings.Count(nodes[1].must(200, "GET", "/v1/projects/shop/instances", token, ""), `"state":"connected"`) == len(clients)
+	})
 
 	// A kill through the other node, acknowledged by all.
 	var killed struct {
