@@ -2,7 +2,6 @@ package dimmer
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -31,8 +30,8 @@ func (c *Client) Counts() []Count {
 }
 
 // counter counts evaluations by flag, variant and error. An evaluation already has a pointer that stands for flag and variant, the outcome, so
-// the hot path is: look the pointer up in a small open-addressed table, then add one to a cell that this thread rarely shares with
-// another. New outcomes (a flag's first evaluation, or its first after it changed) take the slow path under a lock once.
+// the hot path is: look the pointer up in a small open-addressed table, then add one to a cell that this goroutine rarely shares with
+// another that runs. New outcomes (a flag's first evaluation, or its first after it changed) take the slow path under a lock once.
 type counter struct {
 	table  atomic.Pointer[countTable]
 	shards []countShard // a power of two
@@ -50,17 +49,18 @@ type countKey struct {
 // countTable finds the cell of an outcome. Slots are filled once and never changed; a table that is half full is replaced by an empty, larger
 // one, which also lets go of the outcomes of old rulesets. Its cells stay, so no count is lost.
 type countTable struct {
-	slots []atomic.Pointer[countSlot] // a power of two
+	slots []countSlot // a power of two
 	used  int
 }
 
+// countSlot is empty until outcome is set; then the rest is there, and is never written again.
 type countSlot struct {
-	outcome *evaluator.Outcome
+	outcome atomic.Pointer[evaluator.Outcome]
 	flag    string
 	cell    uint32
 }
 
-// countShard holds one thread's part of every cell, in chunks that never move. What two shards write lies on different cache lines but for the
+// countShard holds some goroutines' part of every cell, in chunks that never move. What two shards write lies on different cache lines but for the
 // ends of chunks.
 type countShard struct {
 	chunks atomic.Pointer[[]*countChunk]
@@ -78,7 +78,7 @@ const (
 
 func newCounter() *counter {
 	shards := 1
-	for shards < min(runtime.GOMAXPROCS(0), 16) {
+	for shards < min(4*runtime.GOMAXPROCS(0), 64) {
 		shards *= 2
 	}
 	c := &counter{shards: make([]countShard, shards), cells: map[countKey]uint32{}}
@@ -88,7 +88,7 @@ func newCounter() *counter {
 }
 
 func newCountTable(slots int) *countTable {
-	return &countTable{slots: make([]atomic.Pointer[countSlot], slots)}
+	return &countTable{slots: make([]countSlot, slots)}
 }
 
 // start is where the search for an outcome begins. Outcomes do not move, so their address may be hashed; the flag's length keeps
@@ -102,20 +102,24 @@ func (c *counter) add(flag string, o *evaluator.Outcome) {
 	t := c.table.Load()
 	mask := uint64(len(t.slots) - 1)
 	for i, at := 0, t.start(flag, o); i < maxCountProbes; i, at = i+1, at+1 {
-		slot := t.slots[at&mask].Load()
-		if slot == nil {
-			break
-		}
-		if slot.outcome == o && slot.flag == flag {
+		slot := &t.slots[at&mask]
+		known := slot.outcome.Load()
+		if known == o && slot.flag == flag {
 			c.increment(slot.cell)
 			return
+		}
+		if known == nil {
+			break
 		}
 	}
 	c.increment(c.learn(flag, o))
 }
 
 func (c *counter) increment(cell uint32) {
-	shard := &c.shards[rand.Uint32()&uint32(len(c.shards)-1)]
+	// Each goroutine has a stack of its own, of at least 2 KiB, so an address in it tells those apart that run at the same time. It is never followed.
+	var here byte
+	stack := uint64(uintptr(unsafe.Pointer(&here))) >> 11
+	shard := &c.shards[stack*0x9e3779b97f4a7c15>>32&uint64(len(c.shards)-1)]
 	chunks := *shard.chunks.Load()
 	chunks[cell/countChunkSize][cell%countChunkSize].Add(1)
 }
@@ -136,11 +140,14 @@ func (c *counter) learn(flag string, o *evaluator.Outcome) uint32 {
 	mask := uint64(len(t.slots) - 1)
 	for i, at := 0, t.start(flag, o); i < maxCountProbes; i, at = i+1, at+1 {
 		slot := &t.slots[at&mask]
-		if known := slot.Load(); known == nil {
-			slot.Store(&countSlot{o, flag, cell})
+		known := slot.outcome.Load()
+		if known == nil {
+			slot.flag, slot.cell = flag, cell
+			slot.outcome.Store(o) // last: whoever sees it sees the rest
 			t.used++
 			break
-		} else if known.outcome == o && known.flag == flag {
+		}
+		if known == o && slot.flag == flag {
 			break
 		}
 	}

@@ -499,7 +499,7 @@ func TestStale(t *testing.T) {
 		conn.expectAck(rev(1, 5))
 		n.setDown("a:1", errors.New("down"))
 		conn.hangUp(nil)
-		time.Sleep(1000 * time.Hour)
+		time.Sleep(24 * time.Hour)
 		require.Equal(t, ReasonStatic, c.BoolDetail(t.Context(), "a", nil, false).Reason)
 	})
 }
