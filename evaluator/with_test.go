@@ -2,8 +2,11 @@ package evaluator
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,6 +99,35 @@ func TestWithIsNew(t *testing.T) {
 			s = next
 		}
 	})
+}
+
+// TestSnapshotsAreShared is for the race detector: what is being read is never written, however many snapshots come from it.
+func TestSnapshotsAreShared(t *testing.T) {
+	docs, err := ParseRuleset([]byte(doubling(8)))
+	require.NoError(t, err)
+	s, _ := New(Revision{}, docs)
+	var current atomic.Pointer[Snapshot]
+	current.Store(s)
+	c := NewContext("u").Value("company", map[string]any{"id": 7})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for range 300 {
+				now := current.Load()
+				want := plainResult(now.Evaluate("f8", c))
+				got, _ := now.EvaluateTrace("f8", c)
+				if plainResult(got) != want || now.Len() < 9 {
+					t.Error("one snapshot gives two answers")
+				}
+				now.EvaluateAll(c, func(string, Result) {})
+			}
+		})
+	}
+	for i := range 300 {
+		next, _ := current.Load().With(Revision{}, []Document{docs[i%len(docs)], {KindKill, "k", []byte(`{"flag":"f3"}`)}, {KindSegment, fmt.Sprint("s", i), []byte(`{}`)}})
+		current.Store(next)
+	}
+	readers.Wait()
 }
 
 // expectedProblems are those of the changed documents, and those that other documents did not have.
