@@ -4,6 +4,7 @@ package evalapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -116,7 +117,12 @@ func New(opts Options) *Server {
 }
 
 // Serve accepts connections until Drain or Close. It owns the listener, and returns nil after either.
-func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil // it was closed before it began
+}
 
 // SetServing says in the health service whether this node takes requests.
 func (s *Server) SetServing(serving bool) {

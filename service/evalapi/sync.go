@@ -105,6 +105,9 @@ func (y *syncStream) awaitHello(ctx context.Context) (*pb.Hello, error) {
 	case hello := <-y.hello:
 		return hello, checkHello(hello)
 	case <-y.ended:
+		if y.err == nil { // it left without a word
+			return nil, errNoHello
+		}
 		return nil, y.err
 	case <-limit.C:
 		return nil, errNoHello
