@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -30,7 +33,12 @@ func (a *app) server() (*client, error) {
 	if a.api != nil {
 		return a.api, nil
 	}
+	transport, err := a.globals.transport()
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
 	c := &client{base: a.globals.URL, token: a.globals.Token, project: a.globals.Project, http: &http.Client{
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	if c.base == "" || c.token == "" {
@@ -56,6 +64,32 @@ func (a *app) server() (*client, error) {
 	}
 	a.api = c
 	return c, nil
+}
+
+// transport is Go's own unless certificates are given.
+func (g *Globals) transport() (http.RoundTripper, error) {
+	if g.CA == "" && g.Cert == "" && g.Key == "" {
+		return http.DefaultTransport, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if g.CA != "" {
+		text, err := os.ReadFile(g.CA)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("--ca: %s holds no certificate", g.CA)
+		}
+	}
+	if g.Cert != "" || g.Key != "" {
+		pair, err := tls.LoadX509KeyPair(g.Cert, g.Key)
+		if err != nil {
+			return nil, fmt.Errorf("--cert, --cert-key: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: c, ForceAttemptHTTP2: true}, nil
 }
 
 // adopt takes a development server's address, and its token when that is where we talk to.

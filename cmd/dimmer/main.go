@@ -75,6 +75,9 @@ type Globals struct {
 	Token   string `kong:"-"` // DIMMER_TOKEN and nothing else: an argument shows in process lists and shell histories
 	Project string `short:"p" env:"DIMMER_PROJECT" placeholder:"PROJECT" help:"The project (default: the only one there is)."`
 	Output  string `short:"o" enum:"table,json" default:"table" help:"table or json."`
+	CA      string `name:"ca" env:"DIMMER_CA" type:"existingfile" placeholder:"FILE" help:"Trust servers of this authority, PEM (default: the system's)."`
+	Cert    string `env:"DIMMER_CERT" type:"existingfile" placeholder:"FILE" help:"Client certificate, PEM, for servers that ask for one."`
+	Key     string `name:"cert-key" env:"DIMMER_CERT_KEY" type:"existingfile" placeholder:"FILE" help:"Its key, PEM."`
 	Data    string `env:"DIMMER_DATA" default:".dimmer" placeholder:"DIR" type:"path" help:"Folder of a development server."`
 }
 
@@ -84,6 +87,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("dimmer"),

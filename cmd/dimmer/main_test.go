@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -265,6 +267,24 @@ func TestDevFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(`{"url":"http://10.0.0.1:8080","admin":"dma_dev"}`), 0o600))
 	_, err = client("", "")
 	require.ErrorContains(t, err, "no token", "an address beyond loopback in the file gets no token")
+}
+
+// TestPrivateAuthority: a server of an authority that the system does not know is refused, unless --ca names that.
+func TestPrivateAuthority(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"items":[]}`) // the client sees a broken answer
+	}))
+	defer s.Close()
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	t.Setenv("DIMMER_URL", s.URL)
+	t.Setenv("DIMMER_TOKEN", "dma_secret")
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, exitUnavailable, run([]string{"flags", "list", "-p", "shop"}, &stdout, &stderr))
+	require.Contains(t, stderr.String(), "certificate")
+	require.Equal(t, exitOK, run([]string{"flags", "list", "-p", "shop", "--ca", ca}, &stdout, &stderr), &stderr)
+	require.Equal(t, exitUsage, run([]string{"flags", "list", "-p", "shop", "--cert", ca}, &stdout, &stderr), "a certificate without its key")
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {

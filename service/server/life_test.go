@@ -24,7 +24,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
+	pb "github.com/dimmerhq/dimmer/proto/dimmer/v1"
 	dimmer "github.com/dimmerhq/dimmer/sdk/go"
 	"github.com/dimmerhq/dimmer/service/config"
 	"github.com/dimmerhq/dimmer/service/store"
@@ -109,31 +116,31 @@ func TestHealth(t *testing.T) {
 	dev := s.dev()
 	for _, addr := range []string{s.Addresses().HTTP, s.Addresses().Metrics} {
 		for _, path := range []string{"/healthz", "/readyz"} {
-			status, text := get(t, "http://"+addr+path)
-			require.Equal(t, 200, status, path+text)
+			code, text := get(t, "http://"+addr+path)
+			require.Equal(t, 200, code, path+text)
 		}
 	}
-	status, text := get(t, "http://"+s.Addresses().Metrics+"/debug/pprof/goroutine?debug=1")
-	require.Equal(t, 200, status)
+	code, text := get(t, "http://"+s.Addresses().Metrics+"/debug/pprof/goroutine?debug=1")
+	require.Equal(t, 200, code)
 	require.Contains(t, text, "goroutine profile")
-	status, _ = get(t, "http://"+s.Addresses().HTTP+"/debug/pprof/")
-	require.Equal(t, 404, status, "profiles are not on the open listener")
-	status, _ = get(t, "http://"+s.Addresses().HTTP+"/metrics")
-	require.Equal(t, 404, status)
-	status, text = get(t, "http://"+s.Addresses().HTTP+"/")
-	require.Equal(t, 200, status)
+	code, _ = get(t, "http://"+s.Addresses().HTTP+"/debug/pprof/")
+	require.Equal(t, 404, code, "profiles are not on the open listener")
+	code, _ = get(t, "http://"+s.Addresses().HTTP+"/metrics")
+	require.Equal(t, 404, code)
+	code, text = get(t, "http://"+s.Addresses().HTTP+"/")
+	require.Equal(t, 200, code)
 	require.Contains(t, text, "<html")
 
 	st.Fail(fmt.Errorf("%w: away", store.ErrUnavailable))
-	status, _ = get(t, "http://"+s.Addresses().HTTP+"/readyz")
-	require.Equal(t, 200, status)
+	code, _ = get(t, "http://"+s.Addresses().HTTP+"/readyz")
+	require.Equal(t, 200, code)
 	s.must(200, "POST", "/v1/evaluate/banner?project=shop&environment=production", dev.Admin, `{"context":{"targetingKey":"u"}}`)
-	status, text = s.call("POST", production+"/ramp", dev.Admin, `{"exposure":7}`)
-	require.Equal(t, 503, status, text)
+	code, text = s.call("POST", production+"/ramp", dev.Admin, `{"exposure":7}`)
+	require.Equal(t, 503, code, text)
 	st.Fail(nil)
 	eventually(t, "writes work again", func() bool {
-		status, _ := s.call("POST", production+"/ramp", dev.Admin, `{"exposure":7}`)
-		return status == 200
+		code, _ := s.call("POST", production+"/ramp", dev.Admin, `{"exposure":7}`)
+		return code == 200
 	})
 }
 
@@ -149,10 +156,10 @@ func TestNotReadyWithoutStore(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	eventually(t, "it listens", func() bool { return s.Addresses().HTTP != "" })
-	status, text := get(t, "http://"+s.Addresses().HTTP+"/readyz")
-	require.Equal(t, 503, status, text)
-	status, _ = get(t, "http://"+s.Addresses().HTTP+"/healthz")
-	require.Equal(t, 200, status)
+	code, text := get(t, "http://"+s.Addresses().HTTP+"/readyz")
+	require.Equal(t, 503, code, text)
+	code, _ = get(t, "http://"+s.Addresses().HTTP+"/healthz")
+	require.Equal(t, 200, code)
 	stop()
 	require.NoError(t, <-ended, out)
 	select {
@@ -192,16 +199,16 @@ func TestRoles(t *testing.T) {
 	admin := launch(t, cfg, st)
 	dev := admin.dev()
 	require.Empty(t, admin.Addresses().GRPC)
-	status, _ := admin.call("POST", "/v1/evaluate/banner?project=shop&environment=production", dev.Admin, `{"context":{"targetingKey":"u"}}`)
-	require.Equal(t, 503, status)
+	code, _ := admin.call("POST", "/v1/evaluate/banner?project=shop&environment=production", dev.Admin, `{"context":{"targetingKey":"u"}}`)
+	require.Equal(t, 503, code)
 
 	cfg = testConfig(t.TempDir())
 	cfg.Roles = []string{config.RoleEvaluation}
 	node := launch(t, cfg, st)
 	require.Empty(t, node.notice.String(), "an evaluation node makes no token")
 	node.must(200, "POST", "/v1/evaluate/banner?project=shop&environment=production", dev.Admin, `{"context":{"targetingKey":"u"}}`)
-	status, text := node.call("POST", production+"/ramp", dev.Admin, `{"exposure":7}`)
-	require.Equal(t, 404, status)
+	code, text := node.call("POST", production+"/ramp", dev.Admin, `{"exposure":7}`)
+	require.Equal(t, 404, code)
 	require.Contains(t, text, "--roles")
 
 	client, err := dimmer.New(node.Addresses().GRPC, dimmer.WithToken(dev.SDK["production"]))
@@ -293,9 +300,9 @@ func TestTLS(t *testing.T) {
 		}
 		return resp.StatusCode, resp.Body.Close()
 	}
-	status, err := whoami(with)
+	code, err := whoami(with)
 	require.NoError(t, err)
-	require.Equal(t, 200, status)
+	require.Equal(t, 200, code)
 	_, err = whoami(&tls.Config{RootCAs: roots})
 	require.Error(t, err, "a client without a certificate")
 	resp, err := web.Get("http://" + s.Addresses().HTTP + "/healthz") //nolint:noctx // a short local request
@@ -312,6 +319,31 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, err)
 	defer without.Close()
 	require.Empty(t, without.String(t.Context(), "banner", dimmer.NewContext("u"), ""))
+}
+
+// TestRPCsAreMeasured: unary RPCs are counted by method and code, those that are refused too.
+func TestRPCsAreMeasured(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Dev = true
+	s := launch(t, cfg, shared{storetest.NewMemory()})
+	conn, err := grpc.NewClient(s.Addresses().GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	defer conn.Close()
+	rpc := pb.NewEvaluationServiceClient(conn)
+	req := &pb.EvaluateRequest{Flag: "banner", Context: &pb.Context{TargetingKey: "u"}}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+s.dev().SDK["production"])
+	resp, err := rpc.Evaluate(ctx, req)
+	require.NoError(t, err)
+	require.Equal(t, "season", resp.GetResult().GetVariant())
+	_, err = rpc.Evaluate(t.Context(), req)
+	require.Equal(t, codes.Unauthenticated, status.Code(err))
+	_, text := get(t, "http://"+s.Addresses().Metrics+"/metrics")
+	for _, code := range []string{"OK", "Unauthenticated"} {
+		require.Contains(t, text, `dimmer_rpc_seconds_count{code="`+code+`",method="/dimmer.v1.EvaluationService/Evaluate"} 1`)
+	}
+	health, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+	require.NoError(t, err)
+	require.Equal(t, healthpb.HealthCheckResponse_SERVING, health.GetStatus())
 }
 
 func TestBrokenCertificate(t *testing.T) {
