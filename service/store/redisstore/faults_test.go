@@ -44,6 +44,16 @@ func TestReplicas(t *testing.T) {
 	require.Equal(t, store.Unconfirmed, w.commit().Durability, "one of two has it, and the other may be promoted")
 	require.GreaterOrEqual(t, time.Since(began), 300*time.Millisecond)
 	require.Less(t, time.Since(began), 3*time.Second)
+	var others sync.WaitGroup
+	for i := range 8 { // WAIT on another connection than the write's would say that all is well
+		others.Go(func() {
+			txn := newWriter(t, s, fmt.Sprint("other", i)).seal()
+			if done, err := s.Commit(t.Context(), txn); err != nil || done.Durability != store.Unconfirmed {
+				t.Error(done, err)
+			}
+		})
+	}
+	others.Wait()
 	replica.Cont()
 	eventually(t, "it is confirmed again", func() bool { return w.commit().Durability == store.Confirmed })
 
@@ -143,6 +153,8 @@ func TestRestart(t *testing.T) {
 	w.commit()
 	server.Restart()
 	fresh := open(t, server.URL(), Options{})
+	_, err = fresh.Commit(t.Context(), w.seal())
+	require.ErrorIs(t, err, store.ErrConflict, "nor does it commit before that")
 	head, err := fresh.Head(t.Context(), "p")
 	require.NoError(t, err)
 	require.EqualValues(t, 2, head.Epoch)

@@ -123,6 +123,8 @@ func (w *writer) commit() store.Committed {
 // and how, and the longest time without an acknowledgement.
 func (w *writer) write(ctx context.Context, n int, during func(i int)) (sent map[store.Hash]bool, acknowledged map[store.Hash]store.Durability, gap time.Duration) {
 	w.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
 	sent, acknowledged = map[store.Hash]bool{}, map[store.Hash]store.Durability{}
 	last := time.Now()
 	for i := 0; i < n; i++ {
@@ -147,8 +149,8 @@ func (w *writer) write(ctx context.Context, n int, during func(i int)) (sent map
 				w.state = state
 				break
 			}
+			require.NoError(w.t, ctx.Err(), "it does not come back: %v", err)
 			require.ErrorIs(w.t, err, store.ErrUnavailable)
-			require.NoError(w.t, ctx.Err())
 			time.Sleep(5 * time.Millisecond)
 		}
 	}

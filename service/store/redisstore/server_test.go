@@ -248,6 +248,8 @@ func readUnderWrites(t *testing.T, url string) {
 	states := map[store.Head]*store.State{w.state.Head(): w.state}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer cancel()
 	wait.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
 			id := fmt.Sprint(n * 7 % 3000)
