@@ -12,10 +12,13 @@ func (s *Snapshot) Outcome(flag string, c *Context) *Outcome {
 	if n.plain != nil {
 		return n.plain
 	}
-	if n.split != nil && c != nil && c.key.kind == datumText && c.err == nil {
+	if c == nil || c.err != nil {
+		return s.answer(n, c)
+	}
+	if n.split != nil && c.key.kind == datumText {
 		return n.split.pickKey(c.key.text)
 	}
-	return s.answer(n, c)
+	return n.flag.evaluate(s, c)
 }
 
 func (s *Snapshot) answer(n *node, c *Context) *Outcome {
