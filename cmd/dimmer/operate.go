@@ -75,13 +75,12 @@ func (tokensListCmd) Run(a *app) error {
 			Role        string    `json:"role"`
 			Environment string    `json:"environment"`
 			Expires     time.Time `json:"expires"`
-			LastUsed    time.Time `json:"lastUsed"`
 			RevokedAt   time.Time `json:"revokedAt"`
 		} `json:"items"`
 	}) {
-		row(w, "ID", "NAME", "KIND", "ROLE", "ENVIRONMENT", "EXPIRES", "LAST USED", "REVOKED")
+		row(w, "ID", "NAME", "KIND", "ROLE", "ENVIRONMENT", "EXPIRES", "REVOKED")
 		for _, t := range list.Items {
-			row(w, t.ID, t.Name, t.Kind, t.Role, t.Environment, when(t.Expires), when(t.LastUsed), when(t.RevokedAt))
+			row(w, t.ID, t.Name, t.Kind, t.Role, t.Environment, when(t.Expires), when(t.RevokedAt))
 		}
 	})
 }
