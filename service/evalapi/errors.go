@@ -44,7 +44,8 @@ func (s *Server) answer(method string, err error) error {
 			return status.Error(code, msg)
 		}
 	}
-	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok { //nolint:errorlint // a status that something else wraps was not made for the client
+	// Not unwrapped: a status that something else wraps was not made for the client.
+	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
 		return err
 	}
 	switch {

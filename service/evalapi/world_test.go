@@ -2,6 +2,7 @@ package evalapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -374,7 +375,7 @@ func (c *client) bye() error {
 		return err
 	}
 	for {
-		if _, err := c.stream.Recv(); err == io.EOF {
+		if _, err := c.stream.Recv(); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err

@@ -40,9 +40,10 @@ func newCluster(t *testing.T) *cluster {
 func (c *cluster) node(name string) *Service {
 	s := New(Options{Store: c.store, Node: name})
 	ctx, stop := context.WithCancel(context.Background())
-	c.stop[s], c.ended[s] = stop, make(chan struct{})
+	ended := make(chan struct{})
+	c.stop[s], c.ended[s] = stop, ended
 	go func() {
-		defer close(c.ended[s])
+		defer close(ended)
 		_ = s.Run(ctx)
 	}()
 	return s
