@@ -272,7 +272,7 @@ func compare(b *testing.B, limit, ours, counting func(i int)) {
 func benchCase(b *testing.B, key string) {
 	w, counting := newBenchWorld(b), newBenchWorld(b, WithCounting())
 	key = strings.Clone(key)
-	ctx := context.Background() //nolint:usetesting // as in an application
+	ctx := context.Background()
 	compare(b,
 		func(i int) { sinkAnswer = w.limits[key](w.asked[i%benchContexts]); sinkBool = sinkAnswer.on },
 		func(i int) { sinkBool = w.client.Bool(ctx, key, w.contexts[i%benchContexts], false) },
@@ -288,7 +288,7 @@ func BenchmarkENoAlloc(b *testing.B) { benchCase(b, "segment-flag") }
 // BenchmarkDNoAlloc asks for 1,000 flags, one after the other.
 func BenchmarkDNoAlloc(b *testing.B) {
 	w, counting := newBenchWorld(b), newBenchWorld(b, WithCounting())
-	ctx := context.Background() //nolint:usetesting // as in an application
+	ctx := context.Background()
 	all := func(w *benchWorld) func(int) {
 		return func(i int) {
 			c := w.contexts[i%benchContexts]
@@ -312,7 +312,7 @@ func BenchmarkDAllNoAlloc(b *testing.B) {
 	for _, key := range w.keys {
 		list = append(list, w.limits[key])
 	}
-	ctx := context.Background() //nolint:usetesting // as in an application
+	ctx := context.Background()
 	all := func(i int) {
 		for _, o := range w.client.All(ctx, w.contexts[i%benchContexts]) {
 			sinkBool, _ = o.Bool()
@@ -329,7 +329,7 @@ func BenchmarkDAllNoAlloc(b *testing.B) {
 // BenchmarkTypesNoAlloc calls every kind of call on a flag of its type, with detail and without.
 func BenchmarkTypesNoAlloc(b *testing.B) {
 	c := offline(b, bootstrapText, WithCounting())
-	ctx, who := context.Background(), NewContext("u").String("plan", "pro") //nolint:usetesting // as in an application
+	ctx, who := context.Background(), NewContext("u").String("plan", "pro")
 	for name, call := range map[string]func(){
 		"String":       func() { _ = c.String(ctx, "text", who, "") },
 		"Int":          func() { _ = c.Int(ctx, "number", who, 0) },
@@ -361,7 +361,7 @@ func BenchmarkParallel(b *testing.B) {
 			w := newBenchWorld(b, options...)
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i++ {
-					w.client.Bool(context.Background(), "static-boolean-flag", w.contexts[i%benchContexts], false) //nolint:usetesting // as in an application
+					w.client.Bool(context.Background(), "static-boolean-flag", w.contexts[i%benchContexts], false)
 				}
 			})
 		})

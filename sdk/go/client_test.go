@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,7 @@ func TestTypedCalls(t *testing.T) {
 		snapshot() Snapshot
 	}{"client": offline(t, bootstrapText), "counting": offline(t, bootstrapText, WithCounting())} {
 		t.Run(name, func(t *testing.T) {
-			c := c.(*Client) //nolint:forcetypeassert,errcheck // it is one
+			c := c.(*Client)
 			require.True(t, c.Bool(ctx, "on", nil, false))
 			require.Equal(t, "B", c.String(ctx, "text", nil, "x"))
 			require.Equal(t, int64(42), c.Int(ctx, "number", nil, 7))
@@ -178,7 +179,8 @@ func TestDefaultsOfOptions(t *testing.T) {
 }
 
 func TestStartOrder(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		files := fstest.MapFS{"flags.json": {Data: []byte(bootstrapText)}}
 		c := n.client(t, "a:1", WithBootstrapFS(files, "flags.json"))
 		require.True(t, c.on("on"))
@@ -193,7 +195,8 @@ func TestStartOrder(t *testing.T) {
 }
 
 func TestLoad(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		require.ErrorContains(t, c.Load([]byte("{}")), "WithOffline")
 		require.NoError(t, c.Close())
@@ -214,7 +217,8 @@ func TestLoad(t *testing.T) {
 }
 
 func TestOnChangeNamesWhatDepends(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		var got []Change
 		unsubscribe := c.OnChange(func(change Change) {
@@ -255,7 +259,8 @@ func TestOnChangeNamesWhatDepends(t *testing.T) {
 }
 
 func TestSlowCallbacksHoldNobodyUp(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		block := make(chan struct{})
 		var got []Change
@@ -281,7 +286,8 @@ func TestSlowCallbacksHoldNobodyUp(t *testing.T) {
 }
 
 func TestOnStatus(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		var got []State
 		unsubscribe := c.OnStatus(func(s Status) { got = append(got, s.State) })
@@ -307,7 +313,8 @@ func TestOnStatus(t *testing.T) {
 }
 
 func TestCloseSaysBye(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		conn := n.accept(t)
 		conn.full(snapshotOf(rev(1, 1), boolFlag("a", true)))
@@ -332,10 +339,14 @@ func TestCloseIsBounded(t *testing.T) {
 	for name, when := range map[string]func(*testing.T, *nodes){
 		"node that does not hang up": func(t *testing.T, n *nodes) { n.accept(t) },
 		"before the first message":   func(*testing.T, *nodes) {},
-		"between two tries":          func(_ *testing.T, n *nodes) { n.setDown("a:1", errors.New("down")); time.Sleep(time.Minute) },
+		"between two tries": func(_ *testing.T, n *nodes) {
+			n.setDown("a:1", errors.New("down"))
+			time.Sleep(time.Minute) // waits: in a bubble's time
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, n *nodes) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNodes()
 				c := n.client(t, "a:1")
 				when(t, n)
 				began := time.Now()
@@ -347,7 +358,8 @@ func TestCloseIsBounded(t *testing.T) {
 }
 
 func TestCloseFromCallbacks(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		var calls int
 		c.OnChange(func(Change) {
@@ -369,7 +381,8 @@ func TestCloseFromCallbacks(t *testing.T) {
 }
 
 func TestManyCloseAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		n.accept(t)
 		var all sync.WaitGroup
@@ -413,6 +426,7 @@ func TestEvaluationsDuringChanges(t *testing.T) {
 					return
 				}
 				last = b.Revision
+				runtime.Gosched()
 			}
 		})
 	}
@@ -456,7 +470,7 @@ func TestCounts(t *testing.T) {
 	c.BoolDetail(t.Context(), "none", nil, false)
 	c.BoolDetail(t.Context(), "nine", nil, false)
 	c.on("bad")
-	for range c.All(t.Context(), nil) { //nolint:revive // reading is what is tested
+	for range c.All(t.Context(), nil) {
 	}
 	require.Equal(t, []Count{
 		{"bad", "", ErrParse, 1}, {"nine", "", ErrFlagNotFound, 1}, {"none", "", ErrFlagNotFound, 1},

@@ -35,7 +35,8 @@ func FuzzNode(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		bubble(t, func(t *testing.T, n *nodes) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNodes()
 			c := n.client(t, "a:1,b:2")
 			conn := n.accept(t)
 			last := Revision{}
@@ -135,7 +136,8 @@ func TestAnyNodeThenAHealthyOne(t *testing.T) {
 // synctestRapid runs one case of a property in a bubble. rapid ends a case by a panic, which is carried out of the bubble.
 func synctestRapid(t *testing.T, f func(t *testing.T, n *nodes)) {
 	var failed any
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		defer func() { failed = recover() }()
 		f(t, n)
 	})

@@ -14,18 +14,13 @@ import (
 	dimmerv1 "github.com/dimmerhq/dimmer/proto/dimmer/v1"
 )
 
-// bubble runs a test in its own time. A goroutine that is left at the end fails it.
-func bubble(t *testing.T, f func(t *testing.T, n *nodes)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) { f(t, newNodes()) })
-}
-
 func (c *Client) on(flag string) bool {
 	return c.Bool(nil, flag, NewContext("user-1"), false) //nolint:staticcheck // nobody looks at it, and nil must be safe
 }
 
 func TestFullThenDeltas(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		require.Equal(t, StateConnecting, c.Status().State)
 		conn := n.accept(t)
@@ -68,7 +63,8 @@ func TestFullThenDeltas(t *testing.T) {
 }
 
 func TestFirstIsAppliedWithoutAnIntentAfterIt(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		conn := n.accept(t)
 		one := snapshotOf(rev(1, 1), boolFlag("a", false), boolFlag("b", true))
@@ -86,7 +82,8 @@ func TestFirstIsAppliedWithoutAnIntentAfterIt(t *testing.T) {
 }
 
 func TestEmptyIsNotUnavailable(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		require.Equal(t, ErrProviderNotReady, c.BoolDetail(t.Context(), "a", nil, true).Error)
 		require.False(t, c.Status().Ready())
@@ -131,7 +128,8 @@ func TestDamagedStepsAreNotTaken(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, n *nodes) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNodes()
 				c := n.client(t, "a:1")
 				conn := n.accept(t)
 				conn.full(one)
@@ -160,7 +158,8 @@ func TestDamagedStepsAreNotTaken(t *testing.T) {
 }
 
 func TestNodeThatCannotRepairIsLeft(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1,b:2")
 		first := n.accept(t)
 		bad := snapshotOf(rev(1, 5), boolFlag("a", false))
@@ -182,7 +181,8 @@ func TestNodeThatCannotRepairIsLeft(t *testing.T) {
 }
 
 func TestNeverBack(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		held := snapshotOf(rev(2, 9), boolFlag("a", true))
 		old := snapshotOf(rev(2, 8), boolFlag("a", false))
@@ -217,7 +217,8 @@ func TestNeverBack(t *testing.T) {
 }
 
 func TestLagging(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1,b:2")
 		held := snapshotOf(rev(1, 9), boolFlag("a", true))
 		conn := n.accept(t)
@@ -257,7 +258,8 @@ func TestLagging(t *testing.T) {
 }
 
 func TestLaggingAloneIsKept(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		held := snapshotOf(rev(1, 9), boolFlag("a", true))
 		conn := n.accept(t)
@@ -281,7 +283,8 @@ func TestLaggingAloneIsKept(t *testing.T) {
 }
 
 func TestGoodbye(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1,b:2", func(c *config) { c.random = func() float64 { return 0.5 } })
 		conn := n.accept(t)
 		conn.full(snapshotOf(rev(1, 1), boolFlag("a", true)))
@@ -289,6 +292,7 @@ func TestGoodbye(t *testing.T) {
 		began := time.Now()
 		conn.goodbye(3*time.Second, 4*time.Second)
 		conn.expectGone()
+		synctest.Wait()
 		require.Zero(t, time.Since(began), "it leaves at once")
 		require.Empty(t, conn.in, "without a Bye: the instance lives on")
 		require.True(t, c.on("a"))
@@ -308,7 +312,8 @@ func TestGoodbye(t *testing.T) {
 }
 
 func TestSilenceIsDeath(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		conn := n.accept(t)
 		held := snapshotOf(rev(1, 1), boolFlag("a", true))
@@ -350,7 +355,8 @@ func TestRetries(t *testing.T) {
 			require.InDelta(t, want[i], got[i], float64(time.Millisecond), "wait %d", i)
 		}
 	}
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		n.setDown("a:1", status.Error(codes.Unavailable, "refused"))
 		c := n.client(t, "a:1", func(c *config) { c.random = almost })
 		time.Sleep(60 * time.Second)
@@ -369,7 +375,8 @@ func TestRetries(t *testing.T) {
 		n.accept(t)
 		require.InDelta(t, firstRetry, time.Since(began), float64(time.Millisecond))
 	})
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		// At the start every node gets its chance at once.
 		for _, endpoint := range []string{"a:1", "b:2", "c:3"} {
 			n.setDown(endpoint, status.Error(codes.Unavailable, "refused"))
@@ -384,7 +391,8 @@ func TestRetries(t *testing.T) {
 }
 
 func TestRefusedTokenIsTriedSlowly(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		n.setDown("a:1", status.Error(codes.Unauthenticated, "no such token"))
 		began := time.Now()
 		c := n.client(t, "a:1", WithInitTimeout(5*time.Second), func(c *config) { c.random = func() float64 { return 0.5 } })
@@ -413,7 +421,8 @@ func TestRefusedTokenIsTriedSlowly(t *testing.T) {
 }
 
 func TestHeartbeats(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		conn := n.accept(t)
 		held := snapshotOf(rev(1, 5), boolFlag("a", true))
@@ -457,7 +466,8 @@ func TestHeartbeats(t *testing.T) {
 }
 
 func TestStale(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		conn := n.accept(t)
 		held := snapshotOf(rev(1, 5), boolFlag("a", true))
@@ -492,7 +502,8 @@ func TestStale(t *testing.T) {
 		require.Equal(t, StateLive, c.Status().State)
 		require.Equal(t, ReasonStale, c.BoolDetail(t.Context(), "a", nil, false).Reason)
 	})
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1", WithStaleAfter(0))
 		conn := n.accept(t)
 		conn.full(snapshotOf(rev(1, 5), boolFlag("a", true)))
@@ -519,7 +530,8 @@ func TestWhatIsNotTheProtocol(t *testing.T) {
 		"document of unknown kind": {func(c *conn) { c.changes(evaluator.Document{Kind: "news", Key: "x", JSON: []byte("{}")}) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, n *nodes) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNodes()
 				c := n.client(t, "a:1")
 				conn := n.accept(t)
 				conn.full(snapshotOf(rev(1, 5), boolFlag("a", true)))
@@ -538,7 +550,8 @@ func TestWhatIsNotTheProtocol(t *testing.T) {
 			"commit":  func(c *conn) { c.commit(snapshotOf(rev(1, 1)), 0) },
 			"none":    func(c *conn) { c.intent(dimmerv1.Intent_MODE_NONE) },
 		} {
-			bubble(t, func(t *testing.T, n *nodes) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNodes()
 				c := n.client(t, "a:1")
 				conn := n.accept(t)
 				say(conn)
@@ -569,7 +582,8 @@ func TestLimits(t *testing.T) {
 		"list":        {shard(0, 400), shard(1, 400), shard(2, 400)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, n *nodes) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNodes()
 				c := n.client(t, "a:1", small)
 				conn := n.accept(t)
 				one := snapshotOf(rev(1, 1), boolFlag("a", true))
@@ -593,7 +607,8 @@ func TestLimits(t *testing.T) {
 		})
 	}
 	// What is replaced again and again does not add up.
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1", small)
 		conn := n.accept(t)
 		at := snapshotOf(rev(1, 1), big("a", 900))
@@ -610,7 +625,8 @@ func TestLimits(t *testing.T) {
 }
 
 func TestQuarantinedDocumentsAreNoted(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		c := n.client(t, "a:1")
 		conn := n.accept(t)
 		bad := evaluator.Document{Kind: evaluator.KindFlag, Key: "bad", JSON: []byte(`{"key":"bad","type":"boolean"`)}
@@ -627,7 +643,8 @@ func TestQuarantinedDocumentsAreNoted(t *testing.T) {
 }
 
 func TestNewWaitsForTheFirstRuleset(t *testing.T) {
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		go func() {
 			conn := n.accept(t)
 			time.Sleep(3 * time.Second)
@@ -638,7 +655,8 @@ func TestNewWaitsForTheFirstRuleset(t *testing.T) {
 		require.Equal(t, 3*time.Second, time.Since(began))
 		require.True(t, c.on("a"))
 	})
-	bubble(t, func(t *testing.T, n *nodes) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
 		began := time.Now()
 		c := n.client(t, "a:1", WithInitTimeout(defaultInitTimeout))
 		require.Equal(t, 5*time.Second, time.Since(began))

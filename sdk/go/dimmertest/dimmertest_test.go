@@ -19,7 +19,7 @@ func TestFlags(t *testing.T) {
 	flags := dimmertest.New(t,
 		dimmertest.Bool("yes", true), dimmertest.Bool("no", false), dimmertest.String("text", `a "quoted" one`),
 		dimmertest.Int("int", 42), dimmertest.Float("float", 1.5), dimmertest.JSON("json", map[string]any{"n": []int{1}}))
-	var client *dimmer.Client = flags.Client
+	client := flags.Client
 	require.True(t, client.Bool(ctx, "yes", nil, false))
 	require.False(t, client.Bool(ctx, "no", nil, true))
 	require.Equal(t, `a "quoted" one`, client.String(ctx, "text", nil, ""))
