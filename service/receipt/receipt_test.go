@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -366,12 +367,11 @@ func TestPublishing(t *testing.T) {
 			links[i] = connect(a, fmt.Sprintf("i%d", i), 1)
 		}
 		time.Sleep(time.Minute)
-		before := *writes
+		n, size := writes.counts()
 		time.Sleep(time.Minute)
-		require.LessOrEqual(t, writes.n-before.n, 13, "nothing happens")
-		require.Less(t, (writes.bytes-before.bytes)/(writes.n-before.n), 40<<10)
-
-		before = *writes
+		n2, size2 := writes.counts()
+		require.LessOrEqual(t, n2-n, int64(13), "nothing happens")
+		require.Less(t, (size2-size)/(n2-n), int64(40<<10))
 		for n := range int64(20) {
 			a.Served("shop", "prod", at(2+n), at(2+n))
 			for _, l := range links {
@@ -379,8 +379,9 @@ func TestPublishing(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		require.LessOrEqual(t, writes.n-before.n, 42)
-		require.Less(t, (writes.bytes-before.bytes)/(writes.n-before.n), 40<<10, "eight bytes an instance, without names")
+		n, size = writes.counts()
+		require.LessOrEqual(t, n-n2, int64(42))
+		require.Less(t, (size-size2)/(n-n2), int64(40<<10), "eight bytes an instance, without names")
 		stop()
 		<-ended
 	})
@@ -388,12 +389,14 @@ func TestPublishing(t *testing.T) {
 
 type counting struct {
 	*storetest.Memory
-	n, bytes int
+	writes, size atomic.Int64
 }
 
+func (c *counting) counts() (writes, size int64) { return c.writes.Load(), c.size.Load() }
+
 func (c *counting) PutPresence(ctx context.Context, scope, id string, value []byte, expiry time.Duration) error {
-	c.n++
-	c.bytes += len(value)
+	c.writes.Add(1)
+	c.size.Add(int64(len(value)))
 	return c.Memory.PutPresence(ctx, scope, id, value, expiry)
 }
 
