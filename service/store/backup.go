@@ -120,10 +120,8 @@ func (l *lineReader) peekScope() (scope string, more bool, err error) {
 	}
 	line, _, found := bytes.Cut(text, []byte("\n"))
 	var h scopeHeader
-	if !found || json.Unmarshal(line, &h) != nil || h.Dimmer != "scope" {
-		return "", false, nil
-	}
-	return h.Scope, true, nil
+	more = found && json.Unmarshal(line, &h) == nil && h.Dimmer == "scope"
+	return h.Scope, more, nil
 }
 
 // dropAll takes back what was imported; the first context may have ended, and it is to be taken back all the same.

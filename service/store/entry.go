@@ -266,5 +266,5 @@ func (e *Entry) follows(head Head) error {
 	return nil
 }
 
-// ErrGap: an entry is not the next one. Whoever follows a scope takes a full Read.
+// ErrGap says that an entry is not the next one. Whoever follows a scope takes a full Read.
 var ErrGap = errors.New("store: the entry does not follow")

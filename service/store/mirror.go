@@ -128,10 +128,11 @@ func (m *Mirror) heard() { m.answered.Store(m.opts.Clock().UnixNano()) }
 func (m *Mirror) Run(ctx context.Context) error {
 	for attempt := 0; ; attempt++ {
 		began := time.Now()
-		err := m.follow(ctx)
+		err := m.follow(ctx) // never nil
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end that the caller asked for
+		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case errors.Is(err, ErrClosed):
 			return err
 		case time.Since(began) > retryMost:

@@ -65,6 +65,12 @@ func run(t *testing.T, test func(t *testing.T, r *rig)) {
 	})
 }
 
+// sleep lets the bubble's time pass, and everything happen that is due by then.
+func (r *rig) sleep(d time.Duration) {
+	time.Sleep(d) // waits: time in the bubble, which costs nothing
+	synctest.Wait()
+}
+
 func (r *rig) commit(text string) store.Entry { return commitTo(r.t, r.s, "shop", text) }
 
 // commitTo changes the scope's document; the store has to be well.
@@ -114,7 +120,7 @@ func TestMirrorFollows(t *testing.T) {
 			r.requireSame()
 		}
 		require.Equal(t, "Feeeeeeeeee", r.kinds())
-		time.Sleep(time.Hour) // it asks for the head 3,600 times
+		r.sleep(time.Hour) // it asks for the head 3,600 times
 		require.Equal(t, "Feeeeeeeeee", r.kinds())
 		require.Less(t, r.mirror.Age(time.Now()), 1100*time.Millisecond)
 		require.Empty(t, r.epochs)
@@ -161,12 +167,12 @@ func TestMirrorLivesThroughOutages(t *testing.T) {
 				r.requireSame()
 				known := r.mirror.State()
 				fault.begin(r.s)
-				time.Sleep(10 * time.Minute)
+				r.sleep(10 * time.Minute)
 				require.Same(t, known, r.mirror.State())
 				require.Greater(t, r.mirror.Age(time.Now()), 9*time.Minute)
 				reads := r.s.Reads()
 				fault.end(r.s)
-				time.Sleep(6 * time.Second) // the longest wait between two attempts, and a question without an answer
+				r.sleep(6 * time.Second) // the longest wait between two attempts, and a question without an answer
 				require.Less(t, r.mirror.Age(time.Now()), 2*time.Second)
 				require.Equal(t, reads, r.s.Reads(), "nothing had changed: no full read")
 				r.commit("2")
@@ -189,7 +195,7 @@ func TestMirrorReloadsOnceAfterAGap(t *testing.T) {
 		synctest.Wait()
 		require.EqualValues(t, 1, r.mirror.State().Head().Revision)
 		reads := r.s.Reads()
-		time.Sleep(4 * time.Second) // two looks at the head, and the way back
+		r.sleep(4 * time.Second) // two looks at the head, and the way back
 		require.EqualValues(t, 21, r.mirror.State().Head().Revision, "a watch that stands still is found out")
 		require.Equal(t, reads+1, r.s.Reads())
 		require.Equal(t, "FeF", r.kinds())
@@ -207,14 +213,14 @@ func TestMirrorReloadsWhenTheLogWasCompacted(t *testing.T) {
 		r.requireSame()
 		r.s.StallWatches(true)
 		r.s.Fail(store.ErrUnavailable)
-		time.Sleep(2 * time.Second)
+		r.sleep(2 * time.Second)
 		r.s.Fail(nil)
 		r.commit("1")
 		r.commit("2")
 		r.commit("3")
 		require.NoError(t, r.s.Compact(t.Context(), "shop", store.Retention{Age: -time.Hour}))
 		r.s.StallWatches(false)
-		time.Sleep(10 * time.Second)
+		r.sleep(10 * time.Second)
 		r.requireSame()
 		require.Equal(t, "FeF", r.kinds())
 	})
@@ -229,7 +235,7 @@ func TestMirrorAfterAFailover(t *testing.T) {
 		r.requireSame()
 		known := r.mirror.State()
 		r.s.Rewind("shop", 2)
-		time.Sleep(5 * time.Second)
+		r.sleep(5 * time.Second)
 		r.requireSame()
 		require.Equal(t, "FeeeeeF", r.kinds())
 		require.Len(t, r.epochs, 1)
@@ -254,7 +260,7 @@ func TestMirrorAfterAFailoverAndNewCommits(t *testing.T) {
 		r.commit("other")
 		r.commit("more")
 		r.s.StallWatches(false)
-		time.Sleep(10 * time.Second)
+		r.sleep(10 * time.Second)
 		r.requireSame()
 		require.Len(t, r.epochs, 1)
 		require.EqualValues(t, 2, r.mirror.State().Head().Epoch)
@@ -268,10 +274,10 @@ func TestMirrorKeepsWhatItHasWhenTheStoreIsEmpty(t *testing.T) {
 		r.requireSame()
 		known := r.mirror.State()
 		r.s.Wipe()
-		time.Sleep(time.Minute)
+		r.sleep(time.Minute)
 		require.Same(t, known, r.mirror.State())
 		require.NoError(t, r.s.Adopt(t.Context()))
-		time.Sleep(5 * time.Second)
+		r.sleep(5 * time.Second)
 		require.Equal(t, store.Cursor{Epoch: 2}, r.mirror.State().Head().Cursor(), "an operator has said that it is empty")
 		require.Zero(t, r.mirror.State().Len())
 		require.Len(t, r.epochs, 1)
@@ -333,11 +339,11 @@ func TestMirrorUnderFaults(t *testing.T) {
 					switch roll(8) {
 					case 0:
 						r.s.Fail(store.ErrUnavailable)
-						time.Sleep(time.Duration(roll(3000)) * time.Millisecond)
+						r.sleep(time.Duration(roll(3000)) * time.Millisecond)
 						r.s.Fail(nil)
 					case 1:
 						r.s.Hang(true)
-						time.Sleep(time.Duration(roll(9000)) * time.Millisecond)
+						r.sleep(time.Duration(roll(9000)) * time.Millisecond)
 						r.s.Hang(false)
 					case 2:
 						r.s.StallWatches(true)
@@ -351,11 +357,11 @@ func TestMirrorUnderFaults(t *testing.T) {
 						r.commit(strconv.Itoa(i))
 					}
 					if roll(2) == 0 {
-						time.Sleep(time.Duration(roll(2000)) * time.Millisecond)
+						r.sleep(time.Duration(roll(2000)) * time.Millisecond)
 					}
 				}
 				r.s.StallWatches(false)
-				time.Sleep(30 * time.Second)
+				r.sleep(30 * time.Second)
 				r.requireSame()
 			})
 		})

@@ -132,7 +132,7 @@ func (l *lineWriter) line(v any) error {
 	return err
 }
 
-// ErrStream: what was read is not a complete and unaltered stream of this version.
+// ErrStream says that what was read is not a complete and unaltered stream of this version.
 var ErrStream = errors.New("store: not a complete stream of a scope")
 
 // ScopeReader reads the stream of one scope. Use it once, from one goroutine.

@@ -157,7 +157,7 @@ func (s *suite) exportImport(t *testing.T) {
 			if !raise {
 				_, body, _ := bytes.Cut(stream, []byte("\n"))
 				_, copiedBody, _ := bytes.Cut(copied.export(), []byte("\n"))
-				require.Equal(t, len(body), len(copiedBody)) // but for the header's name, and the sum of all
+				require.Len(t, copiedBody, len(body)) // but for the header's name, and the sum of all
 				require.Equal(t, body[:len(body)-100], copiedBody[:len(body)-100])
 			}
 			f := copied.follow(w.s, copied.state.Head().Cursor())

@@ -85,7 +85,8 @@ func (s *suite) watch(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	fifth := w.commit(w.put("b", "5"))
 	late.require(w, fifth)
-	for range w.s.Watch(w.ctx(), w.scope, store.Cursor{}) {
+	for _, err := range w.s.Watch(w.ctx(), w.scope, store.Cursor{}) {
+		require.NoError(t, err)
 		break // whoever has enough may go
 	}
 }
