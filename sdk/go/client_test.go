@@ -279,6 +279,7 @@ func TestSlowCallbacksHoldNobodyUp(t *testing.T) {
 			conn.delta(at, doc)
 			conn.expectAck(rev(1, 2+i))
 		}
+		synctest.Wait() // subscribers are told after the Ack
 		close(block)
 		synctest.Wait()
 		require.Equal(t, []Change{{rev(1, 1), []string{"a"}}, {rev(1, 101), []string{"f0", "f1", "f2"}}}, got, "merged")

@@ -116,8 +116,14 @@ func readBootstrap(read func() ([]byte, error)) (*evaluator.Snapshot, error) {
 	return rules, nil
 }
 
-// install puts a ruleset in place and logs the problems that it brings. Every evaluation that begins after it returns uses it.
+// install puts a ruleset in place and shows it in the status.
 func (c *Client) install(rules *evaluator.Snapshot, news []evaluator.Problem, source Source, fresh time.Time) {
+	c.swap(rules, news, source)
+	c.setStatus(func(s *Status) { s.Source, s.Revision, s.Fresh = source, rules.Revision(), fresh })
+}
+
+// swap puts a ruleset in place and logs the problems that it brings. Every evaluation that begins after it returns uses it.
+func (c *Client) swap(rules *evaluator.Snapshot, news []evaluator.Problem, source Source) {
 	c.rules.Store(rules)
 	for i, problem := range news {
 		if i == maxLoggedProblems {
@@ -126,7 +132,6 @@ func (c *Client) install(rules *evaluator.Snapshot, news []evaluator.Problem, so
 		}
 		c.config.logger.Warn("dimmer: a document cannot be used", "source", source, "problem", problem.Error())
 	}
-	c.setStatus(func(s *Status) { s.Source, s.Revision, s.Fresh = source, rules.Revision(), fresh })
 }
 
 const maxLoggedProblems = 10

@@ -184,8 +184,8 @@ func (x *session) intent(mode dimmerv1.Intent_Mode) error {
 			return fmt.Errorf("%w: it has nothing newer for a client that has nothing", errProtocol)
 		}
 		if !x.resync {
-			x.out.acknowledge(held)
 			x.live(time.Now())
+			x.out.acknowledge(held)
 		}
 	case dimmerv1.Intent_MODE_LAGGING:
 		x.reached, x.answered = true, true
@@ -246,13 +246,13 @@ func (x *session) commit(c *dimmerv1.Commit) error {
 		x.nacks = 0
 	}
 	if held == nil || next.Revision() != held.Revision() || next.Digest() != held.Digest() {
-		x.client.install(next, problems, SourceStream, time.Now())
+		x.client.swap(next, problems, SourceStream)
 	}
-	x.out.acknowledge(rev)
+	x.live(time.Now())
 	for _, p := range problems[:min(len(problems), maxNacks)] {
 		x.out.refuse(&dimmerv1.Nack{Revision: revisionTo(rev), Kind: string(p.Kind), Key: p.Key, Reason: p.Error()})
 	}
-	x.live(time.Now())
+	x.out.acknowledge(rev)
 	if full {
 		changes = nil // what differs, not what was sent
 	}
@@ -286,9 +286,11 @@ func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 	case order > 0 && same && x.answered && !x.resync:
 		// The project moved on without a change to this environment: what is held is what that revision is.
 		next, _ := held.With(rev, nil)
-		x.client.install(next, nil, SourceStream, fresh)
+		x.client.swap(next, nil, SourceStream)
+		x.live(fresh)
 		x.out.acknowledge(rev)
 		x.onStep()
+		return nil
 	case x.resync || order > 0:
 		// A step may be under way. If it never comes, the link is worth nothing however alive it is.
 		if x.beats++; x.beats >= maxBeats && len(x.step.changes) == 0 {
@@ -307,7 +309,9 @@ func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 // live says that what is held was the newest at the time fresh.
 func (x *session) live(fresh time.Time) {
 	x.reached, x.answered, x.beats = true, true, 0
+	held := x.client.rules.Load().Revision()
 	x.client.setStatus(func(s *Status) {
+		s.Revision = held
 		if s.State != StateLagging || x.mode != dimmerv1.Intent_MODE_LAGGING {
 			s.State, s.Err = StateLive, nil
 		}

@@ -428,6 +428,7 @@ func TestHeartbeats(t *testing.T) {
 		held := snapshotOf(rev(1, 5), boolFlag("a", true))
 		conn.full(held)
 		conn.expectAck(rev(1, 5))
+		synctest.Wait() // subscribers are told after the Ack
 
 		// The project moved on without this environment: the client takes the revision over.
 		var changed int
