@@ -21,6 +21,15 @@ func Schema(f *feature.Flag) error {
 	if err != nil {
 		return feature.Invalid("/jsonSchema", "is not JSON: %v", err)
 	}
+	values := make([]any, len(f.Variants))
+	for i, v := range f.Variants {
+		if values[i], err = jsonschema.UnmarshalJSON(bytes.NewReader(v.Value)); err != nil {
+			return nil // the flag's own validation says so
+		}
+	}
+	if err := bound(document, values); err != nil {
+		return err
+	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
 	if err := c.AddResource(name, document); err != nil {
@@ -31,11 +40,7 @@ func Schema(f *feature.Flag) error {
 		return feature.Invalid("/jsonSchema", "is not a valid JSON schema: %v", cause(err))
 	}
 	var problems []error
-	for i, v := range f.Variants {
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(v.Value))
-		if err != nil {
-			continue // the flag's own validation says so
-		}
+	for i, value := range values {
 		if err := schema.Validate(value); err != nil {
 			problems = append(problems, violations(feature.Pointer("variants", i, "value"), err)...)
 		}
