@@ -67,7 +67,11 @@ func (s *Service) CreateProject(ctx context.Context, call Call, p feature.Projec
 	if err != nil || call.DryRun || p.State == feature.ProjectActive {
 		return p, w, err
 	}
-	return s.finishCreating(ctx, call, p)
+	p, done, err := s.finishCreating(ctx, call, p)
+	if done.Replayed {
+		done.Epoch = w.Epoch
+	}
+	return p, done, err
 }
 
 func checkProject(p feature.Project, environments []feature.Environment) error {
@@ -76,6 +80,9 @@ func checkProject(p feature.Project, environments []feature.Environment) error {
 		errs = append(errs, feature.Invalid("", "state, version, createdAt and initial are made by the server"))
 	}
 	errs = append(errs, p.Validate())
+	if len(environments) > feature.MaxEnvironments {
+		errs = append(errs, feature.Invalid("/environments", "has %d entries; at most %d", len(environments), feature.MaxEnvironments))
+	}
 	seen := map[string]bool{}
 	for i, e := range environments {
 		path := feature.Pointer("environments", i)
@@ -99,6 +106,9 @@ func (s *Service) projectVerb(
 // finishCreating makes the environments in the project's own scope, then declares the project active. Both steps can be repeated.
 func (s *Service) finishCreating(ctx context.Context, call Call, p feature.Project) (feature.Project, Written, error) {
 	call.Idempotency, call.IfMatch = nil, ""
+	if current, err := s.unfinished(ctx, p, feature.ProjectCreating); err != nil || current.State == feature.ProjectActive {
+		return current, Written{Revision: current.Version, Version: current.Version, Durability: store.Unconfirmed, Replayed: true}, err
+	}
 	_, _, err := write(ctx, s, &call, change{scope: p.Key, verb: "project.create", target: "project/" + p.Key}, func(d *Draft) (int, error) {
 		for _, e := range p.Initial {
 			if _, there := d.get(environmentKey(e.Key)); there {
@@ -126,6 +136,27 @@ func (s *Service) finishCreating(ctx context.Context, call Call, p feature.Proje
 		d.version = current.Version
 		return current, d.authored(projectKey(p.Key), current)
 	})
+}
+
+// unfinished is a project as the store has it now, before a step in its own scope is taken for it. p may be the record of a request that was made long
+// ago: the project may have been finished since, or deleted, or be another one of the same key. For one that is to be deleted, what has gone or been
+// made anew is no error, and has no state; what is to be created has to be there.
+func (s *Service) unfinished(ctx context.Context, p feature.Project, step feature.ProjectState) (feature.Project, error) {
+	state, err := s.sync(ctx, store.System)
+	if err != nil {
+		return p, err
+	}
+	current, err := read[feature.Project](state, projectKey(p.Key), "project", p.Key)
+	gone := feature.CodeOf(err) == feature.CodeNotFound || err == nil && !current.CreatedAt.Equal(p.CreatedAt)
+	switch {
+	case gone && step == feature.ProjectDeleting:
+		return feature.Project{}, nil
+	case gone:
+		return p, feature.Conflict("the project has been deleted since")
+	case err == nil && step == feature.ProjectCreating && current.State == feature.ProjectDeleting:
+		return p, feature.Conflict("the project is %s", current.State)
+	}
+	return current, err
 }
 
 // PatchProject applies a merge patch to a project's name and description.
@@ -196,12 +227,19 @@ func (s *Service) DeleteProject(ctx context.Context, call Call, project string) 
 	if err != nil || call.DryRun {
 		return w, err
 	}
-	return s.finishDeleting(ctx, call, p)
+	done, err := s.finishDeleting(ctx, call, p)
+	if done.Replayed {
+		done.Epoch = w.Epoch
+	}
+	return done, err
 }
 
 // finishDeleting drops the project's scope, then its name. Both steps can be repeated.
 func (s *Service) finishDeleting(ctx context.Context, call Call, p feature.Project) (Written, error) {
 	call.Idempotency, call.IfMatch = nil, ""
+	if current, err := s.unfinished(ctx, p, feature.ProjectDeleting); err != nil || current.State != feature.ProjectDeleting {
+		return Written{Revision: p.Version, Durability: store.Unconfirmed, Replayed: true}, err
+	}
 	if err := s.opts.Store.Drop(ctx, p.Key); err != nil {
 		return Written{}, fromStore(err)
 	}

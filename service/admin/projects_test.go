@@ -115,6 +115,48 @@ func TestProjectStepsResume(t *testing.T) {
 	})
 }
 
+// A request that is repeated when its project has become another one of the same key must do nothing to that.
+func TestRepeatedProjectRequestsLeaveTheNextOneAlone(t *testing.T) {
+	w := newWorld(t)
+	create, remove := root(), root()
+	create.Idempotency = &Idempotency{Key: "create", Request: store.Hash{1}}
+	remove.Idempotency, remove.IfMatch = &Idempotency{Key: "delete", Request: store.Hash{2}}, "*"
+	_, _, err := w.a.CreateProject(w.ctx, create, feature.Project{Key: "bank"}, nil)
+	require.NoError(t, err)
+	again, written, err := w.a.CreateProject(w.ctx, create, feature.Project{Key: "bank"}, nil)
+	require.NoError(t, err)
+	require.True(t, written.Replayed)
+	require.Equal(t, feature.ProjectActive, again.State)
+	_, err = w.a.DeleteProject(w.ctx, remove, "bank")
+	require.NoError(t, err)
+
+	_, _, err = w.b.CreateProject(w.ctx, create, feature.Project{Key: "bank"}, nil)
+	requireCode(t, feature.CodeConflict, err)
+	require.Zero(t, w.m.state("bank").Head(), "nothing is made in the scope of a project that is not there")
+
+	w.clock.add(time.Second)
+	_, _, err = w.a.CreateProject(w.ctx, root(), feature.Project{Key: "bank"}, []feature.Environment{{Key: "live"}})
+	require.NoError(t, err)
+	written, err = w.b.DeleteProject(w.ctx, remove, "bank")
+	require.NoError(t, err)
+	require.True(t, written.Replayed)
+	_, err = w.a.GetEnvironment(w.ctx, root(), "bank", "live")
+	require.NoError(t, err)
+	require.NotZero(t, w.m.state("bank").Head(), "the new project has its data")
+}
+
+func TestProjectWithTooManyEnvironments(t *testing.T) {
+	w := newWorld(t)
+	many := make([]feature.Environment, feature.MaxEnvironments+1)
+	for i := range many {
+		many[i].Key = fmt.Sprintf("e%d", i)
+	}
+	_, _, err := w.a.CreateProject(w.ctx, root(), feature.Project{Key: "bank"}, many)
+	requireCode(t, feature.CodeInvalid, err)
+	_, err = w.a.GetProject(w.ctx, root(), "bank")
+	requireCode(t, feature.CodeNotFound, err)
+}
+
 func TestEnvironments(t *testing.T) {
 	w := newWorld(t)
 	w.flag("f")
