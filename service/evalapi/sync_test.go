@@ -128,7 +128,7 @@ func TestComeAndGo(t *testing.T) {
 	want := w.documents("prod")
 	fulls := 0
 	for i, c := range all {
-		require.NoError(t, errs[i], c.id)
+		require.NoError(t, errs[i], "%s, %d streams", c.id, len(c.modes))
 		require.Equal(t, want, c.docs)
 		require.Equal(t, w.revision(), c.revision)
 		require.Zero(t, c.mismatches)

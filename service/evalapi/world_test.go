@@ -2,13 +2,11 @@ package evalapi
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
-	"math/bits"
 	"net"
 	"sync"
 	"testing"
@@ -255,7 +253,8 @@ type client struct {
 	revision evaluator.Revision
 	docs     map[string]string
 	next     map[string]string // nil: no step has begun
-	digests  map[string]evaluator.Digest
+	digest   evaluator.Digest  // of docs
+	sum      evaluator.Digest  // of next
 	count    int64
 	full     bool // the step under way is a whole ruleset
 
@@ -275,7 +274,8 @@ func (c *client) open(ctx context.Context, conn *grpc.ClientConn) error {
 	if c.docs == nil {
 		c.docs = map[string]string{}
 	}
-	d := c.digestOf(c.docs)
+	c.digest = digestOf(c.docs)
+	d := c.digest
 	return stream.Send(&pb.SyncRequest{Message: &pb.SyncRequest_Hello{Hello: &pb.Hello{
 		Instance: c.id, Sdk: "test", SdkVersion: "0", Schema: 1, After: c.rev(), Digest: d[:],
 	}}})
@@ -306,10 +306,14 @@ func (c *client) take(m *pb.SyncResponse) error {
 		c.begin()
 		for _, ch := range m.Changes.GetChanges() {
 			c.count++
-			if ch.GetDeleted() {
-				delete(c.next, ch.GetKind()+"/"+ch.GetKey())
-			} else {
-				c.next[ch.GetKind()+"/"+ch.GetKey()] = string(ch.GetJson())
+			id := ch.GetKind() + "/" + ch.GetKey()
+			if old, there := c.next[id]; there {
+				c.sum = c.sum.Remove(documentOf(id, old))
+				delete(c.next, id)
+			}
+			if !ch.GetDeleted() {
+				c.next[id] = string(ch.GetJson())
+				c.sum = c.sum.Add(documentOf(id, c.next[id]))
 			}
 		}
 	case *pb.SyncResponse_Commit:
@@ -323,9 +327,9 @@ func (c *client) take(m *pb.SyncResponse) error {
 
 func (c *client) begin() {
 	if c.next == nil {
-		c.next = maps.Clone(c.docs)
+		c.next, c.sum = maps.Clone(c.docs), c.digest
 		if c.full {
-			c.next = map[string]string{}
+			c.next, c.sum = map[string]string{}, evaluator.Digest{}
 		}
 	}
 }
@@ -342,17 +346,17 @@ func (c *client) commit(m *pb.Commit) error {
 		return fmt.Errorf("%d changes, the commit says %d", count, m.GetCount())
 	case rev.Compare(c.revision) < 0, rev == c.revision && !c.full:
 		return fmt.Errorf("from %v to %v", c.revision, rev)
-	case c.digestOf(next) != evaluator.Digest(m.GetDigest()):
+	case c.sum != evaluator.Digest(m.GetDigest()):
 		c.mismatches++
 		return c.stream.Send(&pb.SyncRequest{Message: &pb.SyncRequest_Nack{Nack: &pb.Nack{Revision: m.GetRevision(), Reason: "digest"}}})
 	}
-	c.docs, c.revision = next, rev
+	c.docs, c.digest, c.revision = next, c.sum, rev
 	return c.ack()
 }
 
 func (c *client) heard(m *pb.Heartbeat) error {
 	rev := revisionOf(m.GetRevision())
-	if rev.Compare(c.revision) <= 0 || c.digestOf(c.docs) != evaluator.Digest(m.GetDigest()) {
+	if rev.Compare(c.revision) <= 0 || c.digest != evaluator.Digest(m.GetDigest()) {
 		return nil
 	}
 	c.revision = rev
@@ -386,25 +390,16 @@ func (c *client) bye() error {
 	}
 }
 
-// digestOf adds up the documents. It remembers what one document's digest is: hashing all of them at every step of 200 clients would be most of
-// what a test does.
-func (c *client) digestOf(docs map[string]string) evaluator.Digest {
-	if c.digests == nil || len(c.digests) > 1000 {
-		c.digests = map[string]evaluator.Digest{}
-	}
-	var hi, lo uint64
+func digestOf(docs map[string]string) (d evaluator.Digest) {
 	for id, text := range docs {
-		one, known := c.digests[id+text]
-		if !known {
-			kind, key, _ := cutID(id)
-			one = one.Add(evaluator.Document{Kind: evaluator.Kind(kind), Key: key, JSON: []byte(text)})
-			c.digests[id+text] = one
-		}
-		var carry uint64
-		lo, carry = bits.Add64(lo, binary.BigEndian.Uint64(one[8:]), 0)
-		hi, _ = bits.Add64(hi, binary.BigEndian.Uint64(one[:8]), carry)
+		d = d.Add(documentOf(id, text))
 	}
-	return evaluator.Digest(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, hi), lo))
+	return d
+}
+
+func documentOf(id, text string) evaluator.Document {
+	kind, key, _ := cutID(id)
+	return evaluator.Document{Kind: evaluator.Kind(kind), Key: key, JSON: []byte(text)}
 }
 
 func cutID(id string) (kind, key string, ok bool) {
