@@ -289,6 +289,7 @@ func (d *Draft) saveFlag(f *feature.Flag) error {
 			d.invalid(feature.Invalid("/variants", "the targeting in %s does not allow it: %s: %s", environment, p.Path, p.Msg))
 		}
 		d.flags[flagPlace{environment, f.Key}] = d.prefix
+		delete(d.trusted, flagPlace{environment, f.Key})
 	}
 	return nil
 }

@@ -39,21 +39,43 @@ func (s *Service) Restore(ctx context.Context, call Call, project string, revisi
 	if filter.Environment != "" {
 		target += "@" + filter.Environment
 	}
+	past, changed, err := s.past(ctx, project, revision, filter)
+	if err != nil {
+		return Restored{}, Written{}, err
+	}
 	return write(ctx, s, &call, change{scope: project, verb: "restore", target: target}, func(d *Draft) (Restored, error) {
-		return d.restore(revision, filter)
+		return d.restore(past, changed, filter)
 	})
 }
 
-func (d *Draft) restore(revision int64, filter RestoreFilter) (Restored, error) {
+// past reads from the log what a restore needs, and for one without a filter the documents that the revision changed. It does so before the commit
+// queue: the whole log may have to be read, and kills must not wait for that. What was at a revision stays true whatever is committed meanwhile.
+func (s *Service) past(ctx context.Context, project string, revision int64, filter RestoreFilter) (*Past, []store.Key, error) {
+	state, err := s.sync(ctx, project)
+	if err != nil {
+		return nil, nil, err
+	}
+	past, err := s.at(ctx, project, state, revision)
+	if err != nil || filter != (RestoreFilter{}) {
+		return past, nil, err
+	}
+	e, err := s.entry(ctx, project, revision)
+	changed := make([]store.Key, len(e.Changes))
+	for i, c := range e.Changes {
+		changed[i] = c.Key
+	}
+	return past, changed, err
+}
+
+func (d *Draft) restore(past *Past, changed []store.Key, filter RestoreFilter) (Restored, error) {
 	out := Restored{Documents: []string{}}
 	if err := d.can(policy.LogRestore, filter.Environment); err != nil {
 		return out, err
 	}
-	past, err := d.s.at(d.ctx, d.project, d.base, revision)
-	if err != nil {
-		return out, err
+	if d.base.Head().Epoch != past.state.Head().Epoch {
+		return out, feature.Conflict("the history was rewritten in this moment; look at it again")
 	}
-	keys, err := d.restorable(past, filter)
+	keys, err := d.restorable(past, changed, filter)
 	if err != nil {
 		return out, err
 	}
@@ -75,7 +97,7 @@ func (d *Draft) restore(revision int64, filter RestoreFilter) (Restored, error) 
 }
 
 // restorable lists the documents that a filter means, definitions before what depends on them.
-func (d *Draft) restorable(past *Past, filter RestoreFilter) ([]store.Key, error) {
+func (d *Draft) restorable(past *Past, changed []store.Key, filter RestoreFilter) ([]store.Key, error) {
 	var out []store.Key
 	add := func(k store.Key) {
 		if kind, _, _ := strings.Cut(k.Collection, "/"); slices.Contains([]string{collFlag, collSegment, "targeting", "segmentlist"}, kind) {
@@ -84,12 +106,8 @@ func (d *Draft) restorable(past *Past, filter RestoreFilter) ([]store.Key, error
 	}
 	switch {
 	case filter == RestoreFilter{}:
-		e, err := d.s.entry(d.ctx, d.project, past.Revision)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range e.Changes {
-			add(c.Key)
+		for _, k := range changed {
+			add(k)
 		}
 		if len(out) == 0 {
 			return nil, feature.Conflict("revision %d changed nothing that a restore brings back", past.Revision)
@@ -107,10 +125,16 @@ func (d *Draft) restorable(past *Past, filter RestoreFilter) ([]store.Key, error
 		}
 		collection := targetingCollection(filter.Environment)
 		for id := range past.ids(collection) {
-			add(store.Key{Collection: collection, ID: id})
+			if _, there := d.get(flagKey(id)); there { // those of flags that were deleted since come back with the flag
+				add(store.Key{Collection: collection, ID: id})
+			}
 		}
 		for _, segment := range d.ids(collSegment) {
-			for id := range past.ids(listCollection(segment)) {
+			ids := past.ids(listCollection(segment))
+			for _, id := range d.ids(listCollection(segment)) {
+				ids[id] = true // also those made since the past was read
+			}
+			for id := range ids {
 				if id == filter.Environment || strings.HasPrefix(id, filter.Environment+"/") {
 					add(store.Key{Collection: listCollection(segment), ID: id})
 				}
@@ -226,7 +250,7 @@ func (d *Draft) restoreShard(k store.Key, segment, environment, rest string, the
 
 // settle validates what was restored together with what was not, and has it lowered.
 func (d *Draft) settle(keys []store.Key) error {
-	flags := map[string]bool{}
+	flags, lists := map[string]bool{}, map[segmentPlace]bool{}
 	for _, k := range keys {
 		switch kind, place, _ := strings.Cut(k.Collection, "/"); kind {
 		case collFlag, "targeting":
@@ -238,6 +262,12 @@ func (d *Draft) settle(keys []store.Key) error {
 		case "segmentlist":
 			environment, _, _ := strings.Cut(k.ID, "/")
 			d.segments[segmentPlace{environment, place}] = d.prefix
+			lists[segmentPlace{environment, place}] = true
+		}
+	}
+	for place := range lists {
+		if err := d.recount(place); err != nil {
+			return err
 		}
 	}
 	for key := range flags {
@@ -266,4 +296,59 @@ func (d *Draft) settle(keys []store.Key) error {
 		}
 	}
 	return nil
+}
+
+// recount makes the settings of lists agree with their shards again, of which a restore of one edit brings back but some: a list that counts as empty
+// is not served.
+func (d *Draft) recount(place segmentPlace) error {
+	if _, there := d.get(segmentKey(place.segment)); !there {
+		return nil
+	}
+	k := segmentEnvironmentKey(place.segment, place.environment)
+	e, err := d.segmentEnvironment(place.segment, place.environment)
+	if err != nil {
+		return err
+	}
+	var now feature.SegmentEnvironment
+	if data, there := d.base.Get(k); there {
+		if now, err = feature.Decode[feature.SegmentEnvironment](data); err != nil {
+			return err
+		}
+	}
+	before := e
+	for _, side := range []feature.Side{feature.Include, feature.Exclude} {
+		list := *now.Of(side)
+		if then := *e.Of(side); then != nil {
+			list = then
+		}
+		if list == nil {
+			continue
+		}
+		counted := *list
+		counted.Count, counted.Bytes = 0, 0
+		for shard := range shards {
+			key := shardKey(place.segment, place.environment, side, shard)
+			data, there := d.get(key)
+			if !there {
+				continue
+			}
+			if _, restored := d.over[key]; !restored && (*now.Of(side) == nil || (*now.Of(side)).Salt != counted.Salt) {
+				return feature.Conflict("the %s list of segment %q was made anew since; restore the whole environment", side, place.segment)
+			}
+			content, err := feature.Decode[feature.ListShard](data)
+			if err != nil {
+				return err
+			}
+			counted.Count += int64(len(content.Keys))
+			counted.Bytes += size(content.Keys)
+		}
+		if counted.Count > 0 || *e.Of(side) != nil {
+			*e.Of(side) = &counted
+		}
+	}
+	if same(before, e) {
+		return nil
+	}
+	e.Version, e.UpdatedAt = d.revision(), d.now
+	return d.authored(k, &e)
 }

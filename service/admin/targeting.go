@@ -201,7 +201,9 @@ func (d *Draft) storeTargeting(f *feature.Flag, environment string, before *feat
 		}
 		lowering := compile.Lowering(before, &after)
 		raises = raises || !lowering
-		d.trusted[flagPlace{environment, f.Key}] = lowering
+		place := flagPlace{environment, f.Key}
+		_, touched := d.flags[place]
+		d.trusted[place] = lowering && (!touched || d.trusted[place]) // an earlier change in this draft may be what is wrong
 	}
 	after.Version, after.UpdatedAt = d.revision(), d.now
 	d.version = after.Version
