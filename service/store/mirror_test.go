@@ -71,7 +71,11 @@ func (r *rig) sleep(d time.Duration) {
 	synctest.Wait()
 }
 
-func (r *rig) commit(text string) store.Entry { return commitTo(r.t, r.s, "shop", text) }
+// commit changes the document once the mirror has done what it has to do now: a reconciliation moves the head, too.
+func (r *rig) commit(text string) store.Entry {
+	synctest.Wait()
+	return commitTo(r.t, r.s, "shop", text)
+}
 
 // commitTo changes the scope's document; the store has to be well.
 func commitTo(t *testing.T, s store.Store, scope, text string) store.Entry {
