@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -85,17 +86,21 @@ func TestQuietRevision(t *testing.T) {
 	require.Equal(t, w.documents("prod"), c.docs)
 }
 
-// TestComeAndGo: 200 clients come, go and come back during 1,000 changes. Each ends with the server's documents byte for byte, having checked
+// TestComeAndGo: 200 clients come, go and come back during 1,000 changes, 10,000 in the long version. Each ends with the server's documents byte for byte, having checked
 // each digest and that nothing went back.
 func TestComeAndGo(t *testing.T) {
 	w := newWorld(t, worldOptions{})
-	const clients, changes, flags = 200, 1000, 20
+	const clients, flags = 200, 20
+	changes, limit := 1000, 5*time.Minute // seconds, where nothing else runs
+	if os.Getenv("DIMMER_SOAK") != "" {
+		changes, limit = 10_000, 30*time.Minute
+	}
 	begin := []put{environmentDoc("prod"), environmentDoc("dev")}
 	for n := range flags {
 		begin = append(begin, flagDoc("prod", boolFlag(fmt.Sprintf("f%d", n), true, 1)))
 	}
 	w.commit(begin...)
-	ctx := deadline(t, 2*time.Minute)
+	ctx := deadline(t, limit)
 	all := make([]*client, clients)
 	errs := make([]error, clients)
 	last := make(chan struct{}) // closed when the last change is made
@@ -122,7 +127,7 @@ func TestComeAndGo(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	w.commit(flagDoc("prod", boolFlag("extra", true, changes)))
+	w.commit(flagDoc("prod", boolFlag("extra", true, int64(changes))))
 	close(last)
 	wg.Wait()
 	want := w.documents("prod")
