@@ -102,8 +102,8 @@ func (c Config) ValidateStore() error {
 
 func (c Config) validateListeners() error {
 	for _, l := range []struct{ option, addr string }{{"--http", c.HTTP}, {"--grpc", c.GRPC}, {"--metrics", c.Metrics}} {
-		if l.addr == "" && l.option == "--metrics" {
-			continue
+		if l.addr == "" && l.option == "--metrics" || l.option == "--grpc" && !c.Has(RoleEvaluation) {
+			continue // not opened
 		}
 		loopback, err := isLoopback(l.addr)
 		if err != nil {

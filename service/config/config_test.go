@@ -7,7 +7,7 @@ import (
 )
 
 func valid() Config {
-	return Config{Store: "local:x", HTTP: "127.0.0.1:1", GRPC: "localhost:2", Metrics: "[::1]:3", Roles: []string{RoleAdmin}}
+	return Config{Store: "local:x", HTTP: "127.0.0.1:1", GRPC: "localhost:2", Metrics: "[::1]:3", Roles: []string{RoleAdmin, RoleEvaluation}}
 }
 
 func TestValidate(t *testing.T) {
@@ -26,6 +26,7 @@ func TestValidate(t *testing.T) {
 		{"metrics may be anywhere", func(c *Config) { c.Metrics = ":9464" }, ""},
 		{"no metrics", func(c *Config) { c.Metrics = "" }, ""},
 		{"address without port", func(c *Config) { c.HTTP = "127.0.0.1" }, "not HOST:PORT"},
+		{"no gRPC without evaluation", func(c *Config) { c.Roles, c.GRPC = []string{RoleAdmin}, "" }, ""},
 		{"unknown store", func(c *Config) { c.Store = "etcd://x" }, "unknown kind"},
 		{"store without kind", func(c *Config) { c.Store = "data" }, "local:DIR"},
 		{"unknown role", func(c *Config) { c.Roles = []string{"admn"} }, `"admn" is not a role`},
