@@ -1,15 +1,16 @@
 // Package receipt knows which nodes serve and which instances have acknowledged which revision, and waits for them: it is how a kill
 // can say where it has arrived and where it has not.
 //
-// Each node tells the others through the store's presence, which expires by itself and makes no revision. Per project it writes two
+// Each node tells the others through the store's presence, which expires by itself and makes no revision. Per project it writes three
 // reports. "node/NAME" lives for 15 s and says that the node is there and who has acknowledged what, in eight bytes an instance. It is written when
 // something changed, at most every 50 ms, and every 5 s when nothing did; so nobody has to announce that he waits: what there is to
 // wait for is always told promptly, and an idle node is quiet. "roster/NAME" has the names, changes only when instances come and go,
-// and outlives its node, so that the instances of a node that died are still expected.
+// and outlives its node, so that the instances of a node that died are still expected. It is large and therefore written every 10 s at most; "last/NAME"
+// bridges that: the live report as of the last coming or going, which outlives the node as well.
 //
 // An instance is expected while it is connected to some node, and for ten minutes after it was last seen unless it said goodbye. One that is not
 // connected is lost: it never counts as done, whatever it acknowledged before. An instance that moved to another node counts once: connected wins
-// over lost, goodbye over lost, and of two acknowledgements the higher one, since an instance never goes back.
+// over lost, a goodbye over older connections that were lost, and of two acknowledgements the higher one, since an instance never goes back.
 package receipt
 
 import (

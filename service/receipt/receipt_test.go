@@ -62,7 +62,7 @@ func (c *cluster) kill(s *Service) {
 	before, err := c.store.Presence(context.Background(), "shop")
 	require.NoError(c.t, err)
 	c.end(s)
-	for _, id := range []string{nodePrefix + s.opts.Node, rosterPrefix + s.opts.Node} {
+	for _, id := range []string{nodePrefix + s.opts.Node, lastPrefix + s.opts.Node, rosterPrefix + s.opts.Node} {
 		if value, there := before[id]; there {
 			require.NoError(c.t, c.store.PutPresence(context.Background(), "shop", id, value, map[bool]time.Duration{true: expiry, false: rosterExpiry}[id[0] == 'n']))
 		}
@@ -436,5 +436,74 @@ func FuzzReport(f *testing.F) {
 			r.node("")
 		}
 		merge(o.reports, "prod", time.Now())
+	})
+}
+
+// TestNodeDiesAtOnce: who had just connected when its node died is expected, too.
+func TestNodeDiesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a, b := c.node("a"), c.node("b")
+		for _, s := range []*Service{a, b} {
+			s.Served("shop", "prod", at(7), at(7))
+		}
+		time.Sleep(rosterEvery + time.Second)
+		connect(a, "old", 7)
+		time.Sleep(time.Second) // this one writes the roster
+		connect(a, "new", 7)
+		time.Sleep(2 * publishEvery)
+		c.kill(a)
+		time.Sleep(expiry + time.Second)
+		r, _ := c.wait(b, 7, WantInstances, time.Second)
+		require.False(t, r.Complete)
+		require.Equal(t, []string{"new lost@a", "old lost@a"}, ids(r.Missing))
+	})
+}
+
+// TestGoodbyeOfAnEarlierLife: an instance that said goodbye to one node, came back on another and was lost there is expected.
+func TestGoodbyeOfAnEarlierLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a, b := c.node("a"), c.node("b")
+		for _, s := range []*Service{a, b} {
+			s.Served("shop", "prod", at(7), at(7))
+		}
+		connect(a, "one", 7).Close(true)
+		time.Sleep(time.Second)
+		connect(b, "one", 7).Close(false)
+		time.Sleep(time.Second)
+		r, _ := c.wait(a, 7, WantInstances, time.Second)
+		require.False(t, r.Complete)
+		require.Equal(t, []string{"one lost@b"}, ids(r.Missing))
+	})
+}
+
+// TestJustConnected: a kill right after a connect elsewhere waits for that instance, also when others were asked for a moment before.
+func TestJustConnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		time.Sleep(time.Second)
+		r, _ := c.wait(a, 7, WantInstances, time.Second) // the other nodes are asked: there is none
+		require.True(t, r.Complete)
+		time.Sleep(lookRemote / 5)
+		b := c.node("b")
+		b.Served("shop", "prod", at(7), at(7))
+		time.Sleep(lookRemote / 5)
+		late := connect(b, "late", 7)
+		a.Served("shop", "prod", at(8), at(8))
+		r, _ = c.wait(a, 8, WantInstances, time.Millisecond)
+		require.False(t, r.Complete, "the other node is not at the kill")
+		go func() {
+			time.Sleep(300 * time.Millisecond)
+			b.Served("shop", "prod", at(8), at(8))
+			time.Sleep(300 * time.Millisecond)
+			late.Ack(at(8))
+		}()
+		r, took := c.wait(a, 8, WantInstances, time.Minute)
+		require.True(t, r.Complete)
+		require.Equal(t, Count{1, 1}, r.Instances)
+		require.GreaterOrEqual(t, took, 600*time.Millisecond)
 	})
 }

@@ -3,6 +3,7 @@ package receipt
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -16,6 +17,7 @@ import (
 const (
 	nodePrefix   = "node/"
 	rosterPrefix = "roster/"
+	lastPrefix   = "last/"
 )
 
 // report is what a node tells the others about a project.
@@ -31,8 +33,8 @@ type kind uint8
 
 const (
 	live  kind = iota // what a node that is there says now
-	names             // its roster: good for the names
-	ghost             // the roster of a node that is gone: all that was there is lost, unless it is elsewhere
+	names             // what outlives it: good for the names
+	ghost             // the same of a node that is gone: all that was there is lost, unless it is elsewhere
 )
 
 // reported is one environment of a report.
@@ -41,9 +43,10 @@ type reported struct {
 	Revision int64 `json:"revision"` // served
 	// Groups are the connected instances by what they acknowledged.
 	Groups []group `json:"groups,omitempty"`
-	// Lost and Left are the keys of those that were lost and of those that said goodbye.
-	Lost keys `json:"lost,omitempty"`
-	Left keys `json:"left,omitempty"`
+	// Lost are those that were lost, with when they had connected, and Left those that said goodbye, with when they did: a goodbye ends the
+	// connections that are older than it, and none that came after it.
+	Lost stamped `json:"lost,omitempty"`
+	Left stamped `json:"left,omitempty"`
 	// Named are some of the connected and lost ones.
 	Named []Instance `json:"named,omitempty"`
 }
@@ -66,6 +69,23 @@ func (k keys) all(yield func(key) bool) {
 }
 
 func (k keys) len() int { return len(k) / len(key{}) }
+
+// stamped are keys, each with a time in Unix milliseconds, big endian.
+type stamped []byte
+
+const stampedSize = len(key{}) + 8
+
+func (s stamped) add(k key, at time.Time) stamped {
+	return binary.BigEndian.AppendUint64(append(s, k[:]...), uint64(at.UnixMilli()))
+}
+
+func (s stamped) all(yield func(key, time.Time) bool) {
+	for ; len(s) >= stampedSize; s = s[stampedSize:] {
+		if !yield(key(s[:len(key{})]), time.UnixMilli(int64(binary.BigEndian.Uint64(s[len(key{}):stampedSize])))) {
+			return
+		}
+	}
+}
 
 // report is what there is to tell now. choose says which instances it names, as far as there is room; lost ones go first.
 func (p *project) report(now time.Time, choose func(*environment, *instance) bool) *report {
@@ -96,7 +116,7 @@ func (e *environment) report(choose func(*environment, *instance) bool) *reporte
 	for _, i := range e.instances {
 		rank := e.rank(i)
 		if i.link == nil {
-			r.Lost = append(r.Lost, i.key[:]...)
+			r.Lost = r.Lost.add(i.key, i.ConnectedAt)
 		} else {
 			at := e.effective(i)
 			groups[at] = append(groups[at], i.key[:]...)
@@ -108,8 +128,8 @@ func (e *environment) report(choose func(*environment, *instance) bool) *reporte
 	for at, k := range groups {
 		r.Groups = append(r.Groups, group{Epoch: at.Epoch, Revision: at.Revision, Keys: k})
 	}
-	for k := range e.left {
-		r.Left = append(r.Left, k[:]...)
+	for k, at := range e.left {
+		r.Left = r.Left.add(k, at)
 	}
 	for _, list := range named {
 		for _, i := range list[:min(len(list), maxNamed-len(r.Named))] {
@@ -159,16 +179,25 @@ type writer struct {
 	inherited bool      // the roster of this node's previous life was read
 	roster    time.Time // when it was last written
 	members   int64     // as of then
+	last      int64     // the count of members that was last left behind
 	failing   bool
 }
 
 func (w *writer) write(ctx context.Context) {
 	err := w.inherit(ctx)
 	now := w.service.opts.Clock().UTC()
-	err = errors.Join(err, w.put(ctx, nodePrefix, expiry, w.report(now, news(now))))
 	w.mu.Lock()
-	members := w.project.members
+	members := w.project.members // before the reports: who comes in between is in the next ones, too
 	w.mu.Unlock()
+	live := w.report(now, news(now))
+	if w.inherited && members != w.last { // first: who is told of is not forgotten when this node dies at once
+		if e := w.put(ctx, lastPrefix, rosterExpiry, live); e != nil {
+			err = errors.Join(err, e)
+		} else {
+			w.last = members
+		}
+	}
+	err = errors.Join(err, w.put(ctx, nodePrefix, expiry, live))
 	age := now.Sub(w.roster)
 	if w.inherited && (age >= rosterEvery && members != w.members || age >= lostFor/2) {
 		if e := w.put(ctx, rosterPrefix, rosterExpiry, w.report(now, everyone)); e != nil {
@@ -214,26 +243,39 @@ func (w *writer) inherit(ctx context.Context) error {
 		return err
 	}
 	w.inherited = true
-	r := decode(values[rosterPrefix+w.service.opts.Node])
-	if r == nil {
-		return nil
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for name, old := range r.Environments {
-		e := w.environment(name)
-		for _, i := range old.Named {
-			if e.instances[i.ID] == nil {
-				if i.State != Lost {
-					i.LastSeen = r.At
-				}
-				i.State = Lost
-				e.instances[i.ID] = &instance{Instance: i, key: keyOf(i.ID), acked: i.acknowledged()}
-			}
+	for _, prefix := range []string{lastPrefix, rosterPrefix} {
+		if r := decode(values[prefix+w.service.opts.Node]); r != nil {
+			w.adopt(r)
 		}
 	}
+	w.members++
 	w.touch()
 	return nil
+}
+
+// adopt takes over, as lost, whom an earlier life's report names. mu is held.
+func (p *project) adopt(r *report) {
+	for name, old := range r.Environments {
+		e := p.environment(name)
+		for k, at := range old.Left.all {
+			if at.After(e.left[k]) {
+				e.left[k] = at
+			}
+		}
+		for _, i := range old.Named {
+			k := keyOf(i.ID)
+			if e.instances[i.ID] != nil || e.left[k].After(i.ConnectedAt) {
+				continue
+			}
+			if i.State != Lost {
+				i.LastSeen = r.At
+			}
+			i.State = Lost
+			e.instances[i.ID] = &instance{Instance: i, key: k, acked: i.acknowledged()}
+		}
+	}
 }
 
 // leave says that this node is gone, and leaves behind who was there.
@@ -244,7 +286,12 @@ func (w *writer) leave(ctx context.Context) {
 	if err == nil {
 		err = w.put(ctx, rosterPrefix, rosterExpiry, w.report(w.service.opts.Clock().UTC(), everyone))
 	}
-	w.said(errors.Join(err, w.service.opts.Store.DeletePresence(ctx, w.name, nodePrefix+w.service.opts.Node)))
+	for _, prefix := range []string{lastPrefix, nodePrefix} {
+		if err == nil || prefix == nodePrefix {
+			err = errors.Join(err, w.service.opts.Store.DeletePresence(ctx, w.name, prefix+w.service.opts.Node))
+		}
+	}
+	w.said(err)
 }
 
 // said logs an outage once.
@@ -267,7 +314,7 @@ func decode(value []byte) *report {
 
 // others is what the other nodes told last. Several waits share one look.
 type others struct {
-	at      time.Time
+	began   time.Time // before the store was asked
 	reports []*report // live ones first
 	err     error
 	raw     map[string]cached
@@ -278,8 +325,9 @@ type cached struct {
 	report *report
 }
 
-// look returns the other nodes' reports, at most as old as lookRemote. With an error it returns those of the last look.
-func (p *project) look(ctx context.Context) ([]*report, error) {
+// look returns the other nodes' reports, at most as old as lookRemote, and read after a time: what was read before a commit does not know of a node that
+// came before it. With an error it returns those of the last look.
+func (p *project) look(ctx context.Context, after time.Time) ([]*report, error) {
 	select {
 	case p.looking <- struct{}{}:
 		defer func() { <-p.looking }()
@@ -287,7 +335,8 @@ func (p *project) look(ctx context.Context) ([]*report, error) {
 		return nil, ctx.Err()
 	}
 	o := &p.others
-	if now := p.service.opts.Clock(); !o.at.IsZero() && now.Sub(o.at) < lookRemote && o.err == nil {
+	now := p.service.opts.Clock()
+	if !o.began.IsZero() && now.Sub(o.began) < lookRemote && !o.began.Before(after) && o.err == nil {
 		return o.reports, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
@@ -296,7 +345,7 @@ func (p *project) look(ctx context.Context) ([]*report, error) {
 	if o.err = err; err != nil {
 		return o.reports, err
 	}
-	o.at = p.service.opts.Clock()
+	o.began = now
 	o.take(values, p.service.opts.Node)
 	return o.reports, nil
 }
@@ -332,6 +381,9 @@ func (o *others) take(values map[string][]byte, self string) {
 func parseID(id string) (of kind, node string, ok bool) {
 	if node, ok = strings.CutPrefix(id, nodePrefix); ok {
 		return live, node, true
+	}
+	if node, ok = strings.CutPrefix(id, lastPrefix); ok {
+		return names, node, true
 	}
 	node, ok = strings.CutPrefix(id, rosterPrefix)
 	return names, node, ok

@@ -20,11 +20,12 @@ func (s *Service) Wait(ctx context.Context, project, environment string, at stor
 	var reports []*report
 	var err error
 	var looked time.Time
+	began := s.opts.Clock()
 	seen := int64(-1) // the changes that were looked at
 	for {
 		changes, ended := p.changes.Load(), ctx.Err() != nil
 		if now := s.opts.Clock(); !ended && (looked.IsZero() || now.Sub(looked) >= lookRemote) {
-			reports, err = p.look(ctx)
+			reports, err = p.look(ctx, began)
 			looked, seen = now, -1
 		}
 		final := ended || want == WantNone
@@ -46,7 +47,7 @@ func (s *Service) Wait(ctx context.Context, project, environment string, at stor
 // List lists the instances and nodes of a project, in one environment or, when it is empty, in all.
 func (s *Service) List(ctx context.Context, project, environment string) (List, error) {
 	p := s.project(project)
-	others, err := p.look(ctx)
+	others, err := p.look(ctx, time.Time{})
 	if err != nil {
 		return List{}, err
 	}
@@ -139,17 +140,21 @@ type expected struct {
 	connected bool
 	acked     store.Cursor // the highest that a node it is connected to has
 	at        store.Cursor // what that node serves
+	since     time.Time    // its newest connection that is known of began then, or before
 	named     *Instance    // nil: no report names it
 }
 
 // merge makes one picture of all reports, live ones first: each expected instance of an environment once.
 func merge(reports []*report, environment string, now time.Time) map[key]*expected {
 	out := map[key]*expected{}
-	get := func(k key) *expected {
+	get := func(k key, since time.Time) *expected {
 		e := out[k]
 		if e == nil {
 			e = &expected{}
 			out[k] = e
+		}
+		if since.After(e.since) {
+			e.since = since
 		}
 		return e
 	}
@@ -160,17 +165,17 @@ func merge(reports []*report, environment string, now time.Time) map[key]*expect
 		}
 		for _, g := range e.Groups {
 			for k := range g.Keys.all {
-				get(k).connect(r, store.Cursor{Epoch: g.Epoch, Revision: g.Revision}, e.cursor())
+				get(k, r.At).connect(r, store.Cursor{Epoch: g.Epoch, Revision: g.Revision}, e.cursor())
 			}
 		}
-		for k := range e.Lost.all {
-			get(k)
+		for k, since := range e.Lost.all {
+			get(k, since)
 		}
 	}
 	for _, r := range reports {
 		if e := r.Environments[environment]; e != nil {
-			for k := range e.Left.all {
-				if x := out[k]; x != nil && !x.connected {
+			for k, at := range e.Left.all {
+				if x := out[k]; x != nil && !x.connected && !at.Before(x.since) {
 					delete(out, k)
 				}
 			}
