@@ -23,9 +23,11 @@ func Schema(f *feature.Flag) error {
 	}
 	values := make([]any, len(f.Variants))
 	for i, v := range f.Variants {
-		if values[i], err = jsonschema.UnmarshalJSON(bytes.NewReader(v.Value)); err != nil {
-			return nil // the flag's own validation says so
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(v.Value))
+		if err != nil {
+			return feature.Invalid(feature.Pointer("variants", i, "value"), "is not JSON: %v", err)
 		}
+		values[i] = value
 	}
 	if err := bound(document, values); err != nil {
 		return err

@@ -246,6 +246,7 @@ func (s *scanner) member(sh *shape, name string) error {
 			inner = shapeOf(f.typ)
 		case shapeMap:
 			inner = shapeOf(sh.elem)
+		default: // free: a mismatch was refused before
 		}
 	}
 	s.space()

@@ -148,6 +148,7 @@ func newShape(t reflect.Type) *shape {
 		s.kind = shapeUnsigned
 	case reflect.Float32, reflect.Float64:
 		s.kind = shapeNumber
+	default: // no document has any other
 	}
 	if s.decodes && s.kind != shapeObject {
 		s.kind = shapeAny // it says itself what it takes

@@ -215,7 +215,9 @@ func TestErrors(t *testing.T) {
 	joined := Join(Invalid("/a", "x"), nil, Invalid("/a", "x"), Join(Invalid("/b", "y"), Invalid("/c", "z")))
 	require.Equal(t, []string{"/a", "/b", "/c"}, paths(joined), "each problem once")
 	require.Equal(t, CodeNotFound, CodeOf(Join(Invalid("/a", "x"), NotFound("flag", "f"))), "another code wins")
-	require.Equal(t, []string{"/x/a", "/x/b", "/x/c"}, paths(joined.(*Error).At("/x")))
+	var all *Error
+	require.ErrorAs(t, joined, &all)
+	require.Equal(t, []string{"/x/a", "/x/b", "/x/c"}, paths(all.At("/x")))
 	require.Equal(t, "/a~1b/0/~0", Pointer("a/b", 0, "~"))
 	var p problems
 	for i := range 1000 {
