@@ -62,7 +62,7 @@ func (s *Server) assemble(st store.Store, l *listeners, secure *tls.Config) (*pa
 	p.receipts = receipt.New(receipt.Options{Store: p.store, Node: p.cfg.Node, Logger: p.logger})
 	serves := feed.Options{Logger: p.logger}
 	if p.cfg.Has(config.RoleEvaluation) {
-		serves.Encoder, serves.Served = evalapi.Encoder, p.receipts.Served
+		serves.Encoder, serves.Served, serves.Vanished = evalapi.Encoder, p.receipts.Served, p.receipts.Vanished
 	}
 	p.feeds = feed.NewSet(serves)
 	p.mirrors = store.NewMirrors(p.store, store.MirrorsOptions{OnStep: p.step, OnEpoch: p.rewritten, Logger: p.logger})
@@ -147,6 +147,7 @@ func (p *parts) forget(scope string) {
 	p.followed.m.Delete(scope)
 	p.mirrors.Drop(scope)
 	p.feeds.Drop(scope)
+	p.receipts.Drop(scope)
 }
 
 func (p *parts) systemState() *store.State {
