@@ -147,6 +147,7 @@ func TestDev(t *testing.T) {
 	require.Equal(t, seen[1], seen[4])
 	require.Contains(t, out, "the very same users as before")
 	require.Len(t, regexp.MustCompile(`acknowledged by 1/1 instances in [\d.]+ ms`).FindAllString(out, -1), 6, out)
+	require.Equal(t, tourShape(t, readTour(t)), tourShape(t, printedTour(t, out)), "README.md shows what is printed, but for numbers")
 	require.NotContains(t, out, "level=", "no log lines between what is to be read")
 	require.NotRegexp(t, `dm[as]_`, out, "no token is printed")
 	require.Equal(t, seen[1], shopUsers(t, addr["SHOP"]), "the tour counts what is so")
@@ -184,6 +185,45 @@ func TestDev(t *testing.T) {
 	require.InDelta(t, 500, shopUsers(t, addr["SHOP"]), 100, "still at 50 %")
 	require.NoError(t, again.cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, 0, again.wait(), again.printed())
+}
+
+// readTour is the tour that README.md shows.
+func readTour(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(page), "<!-- tour -->\n```\n")
+	require.True(t, ok)
+	text, _, ok := strings.Cut(rest, "```\n<!-- /tour -->")
+	require.True(t, ok)
+	return text
+}
+
+// printedTour is the part of what was printed that README.md shows: from the first command to the line before the last word.
+func printedTour(t *testing.T, out string) string {
+	t.Helper()
+	from, to := strings.Index(out, "  $ "), strings.Index(out, "\nThat was the tour.")
+	require.True(t, 0 <= from && from < to, out)
+	return out[from:to]
+}
+
+var (
+	tourProgram = regexp.MustCompile(`(?m)^  \$ \S*dimmer `)
+	tourNumber  = regexp.MustCompile(`\d[\d,.]*`)
+	tourArg     = regexp.MustCompile(`(?m)^  \$ .*$`)
+)
+
+// tourShape is a tour without what differs from one run to the next: counts, times and where the binary lies. Commands keep their numbers.
+func tourShape(t *testing.T, text string) string {
+	t.Helper()
+	lines := strings.Split(strings.TrimRight(tourProgram.ReplaceAllString(text, "  $$ dimmer "), "\n"), "\n")
+	for i, line := range lines {
+		if !tourArg.MatchString(line) {
+			lines[i] = tourNumber.ReplaceAllString(line, "N")
+		}
+	}
+	require.Greater(t, len(lines), 10)
+	return strings.Join(lines, "\n")
 }
 
 // testBusyPorts: while one runs, another says which port is taken, and by which option it can be changed.

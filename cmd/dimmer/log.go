@@ -117,7 +117,10 @@ func (c *watchCmd) Run(a *app) error {
 			_ = resp.Body.Close()
 		}
 		var e *exitError
-		if a.ctx.Err() != nil || errors.As(err, &e) && e.code != exitUnavailable {
+		if a.ctx.Err() != nil {
+			return nil //nolint:nilerr // an interrupt is how one leaves, also while the server is away
+		}
+		if errors.As(err, &e) && e.code != exitUnavailable {
 			return err
 		}
 		fmt.Fprintln(a.err, "dimmer: the connection was lost; trying again")
