@@ -162,7 +162,7 @@ func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string,
 			}
 			info = p.Info(ctx, "replication")
 			if s.opts.MinReplicas == 0 {
-				config = p.ConfigGet(ctx, "append*")
+				config = p.ConfigGet(ctx, "*append*")
 			}
 			return nil
 		})
@@ -174,8 +174,12 @@ func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string,
 	if err != nil || word != "ok" {
 		return word, store.Unconfirmed, err
 	}
-	always := config != nil && config.Val()["appendonly"] == "yes" && config.Val()["appendfsync"] == "always"
-	return word, s.durable(ctx, conn, info.Val(), always), nil
+	return word, s.durable(ctx, conn, info.Val(), config != nil && synced(config.Val())), nil
+}
+
+// synced tells whether every answer waits for the disk. With no-appendfsync-on-rewrite none does while the file is rewritten.
+func synced(config map[string]string) bool {
+	return config["appendonly"] == "yes" && config["appendfsync"] == "always" && config["no-appendfsync-on-rewrite"] == "no"
 }
 
 // durable waits until the replicas have what was written over the connection. Nothing that goes wrong here undoes the commit.

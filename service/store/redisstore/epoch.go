@@ -28,9 +28,11 @@ func (s *Store) look(ctx context.Context, scope string) (status, error) {
 	switch {
 	case st.absent:
 		return st, s.emptied(ctx, scope, known)
-	case st.head.Revision == 0:
+	case st.head.Revision == 0 && (known.Revision == 0 || known.Epoch < st.head.Epoch):
 		s.forget(scope, st.head)
 		return st, nil
+	case st.head.Revision == 0: // what was made after the drop is lost
+		return s.reconcile(ctx, scope, known)
 	case !st.intact:
 		return s.reconcile(ctx, scope, known)
 	}

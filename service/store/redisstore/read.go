@@ -40,6 +40,10 @@ func (s *Store) Scopes(ctx context.Context) ([]string, error) {
 	var mu sync.Mutex
 	found := map[string]bool{}
 	scan := func(ctx context.Context, c *redis.Client) error {
+		began, err := process(ctx, c)
+		if err != nil {
+			return err
+		}
 		it := c.Scan(ctx, 0, s.keys.heads(), scanPart).Iterator()
 		for it.Next(ctx) {
 			if scope, ok := s.keys.scope(it.Val()); ok && store.CheckScope(scope) == nil {
@@ -48,7 +52,13 @@ func (s *Store) Scopes(ctx context.Context) ([]string, error) {
 				mu.Unlock()
 			}
 		}
-		return it.Err()
+		if err := it.Err(); err != nil {
+			return err
+		}
+		if ended, err := process(ctx, c); err != nil || ended != began {
+			return errors.Join(err, errRestarted)
+		}
+		return nil
 	}
 	if err := s.each(ctx, scan); err != nil {
 		return nil, s.fail(ctx, "list the scopes", err)
@@ -67,6 +77,15 @@ func (s *Store) Scopes(ctx context.Context) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// errRestarted: the keys were listed by two processes, each in an order of its own, so that some may be missing.
+var errRestarted = errors.New("redisstore: another process answers than before")
+
+// process names the server's process.
+func process(ctx context.Context, c *redis.Client) (string, error) {
+	info, err := c.Info(ctx, "server").Result()
+	return fields(info)["run_id"], err
 }
 
 // each calls fn for every primary, concurrently.
@@ -102,6 +121,9 @@ func (s *Store) Read(ctx context.Context, scope string) (*store.State, error) {
 		after, err := s.look(ctx, scope)
 		if err != nil {
 			return nil, err
+		}
+		if before.server != after.server {
+			continue // a part may have come from each, and the place where one was means nothing to the other
 		}
 		whole, err := s.overlay(ctx, scope, docs, before.head, after.head)
 		if err != nil {

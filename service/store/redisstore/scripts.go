@@ -100,6 +100,7 @@ func (s *Store) say(ctx context.Context, what string, sc script, keys []string, 
 type status struct {
 	head, checkpoint store.Head
 	absent           bool   // there is no head; a dropped scope has one, with revision 0
+	server           string // the replication id of the server that answered: another after each restart, promotion and move
 	intact           bool   // the head was written under the server's present replication id, or has no revision
 	did              string // reconcile.lua's
 }
@@ -124,7 +125,7 @@ func parseStatus(answer any) (status, error) {
 			return status{}, corrupt(errors.New("the checkpoint is beyond the head"))
 		}
 	}
-	s.absent = list[0] == nil
+	s.absent, s.server = list[0] == nil, text(7)
 	s.intact = s.head.Revision == 0 || text(3) == text(7) && text(3) != ""
 	if len(list) > 8 {
 		s.did = text(8)

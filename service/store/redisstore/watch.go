@@ -194,12 +194,12 @@ func (f *follower) check(ctx context.Context) error {
 		return err
 	}
 	switch {
+	case f.revision < st.checkpoint.Revision && (f.epoch == 0 || f.epoch == st.head.Epoch):
+		return store.ErrCompacted // an import without a log makes no entry that could say so
 	case f.epoch == 0:
 		return nil // entries will say
 	case st.head.Epoch != f.epoch, st.head.Revision < f.revision, st.head.Revision == f.revision && st.head.Hash != *f.hash:
 		return store.ErrEpoch
-	case f.revision < st.checkpoint.Revision:
-		return store.ErrCompacted
 	}
 	return nil
 }
