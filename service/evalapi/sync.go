@@ -187,6 +187,7 @@ type syncStream struct {
 	full  bool               // the client needs a FULL
 	mode  []byte             // the last intent
 	limit *time.Timer        // cuts a client that takes nothing
+	asked time.Time          // when the token was last looked at while sending
 
 	mu      sync.Mutex
 	held    evaluator.Revision // the highest revision that the client may acknowledge: it said so in Hello, or it was sent
@@ -339,6 +340,13 @@ func (y *syncStream) sendFull() error {
 // take sends a step, which brings the client to a revision. It keeps nothing of the node that the step came from.
 func (y *syncStream) take(messages [][]byte, to evaluator.Revision) error {
 	for i, m := range messages {
+		// A client that takes one message every few seconds keeps a FULL of many from ever coming back to the loop that looks otherwise.
+		if now := time.Now(); now.Sub(y.asked) >= checkEvery {
+			y.asked = now
+			if err := y.opts.Auth.Check(*principal(y.stream.Context())); err != nil {
+				return err
+			}
+		}
 		if i == len(messages)-1 {
 			y.sent(to) // before the Commit, so that the acknowledgement cannot overtake it
 		}
