@@ -56,9 +56,9 @@ generate: ## write the generated Go: proto/, service/adminapi/api.gen.go
 	@.ci/generate
 
 .PHONY: bench
-bench: ## benchmarks; BENCH=regexp, COUNT=n for benchstat
+bench: ## benchmarks, then each figure beside its limit and target; BENCH=regexp, COUNT=n for benchstat
 	@env=$$(.ci/tools env) && eval "$$env" && \
-	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=2h $(PKGS) | sed '/no test files/d'
+	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=2h $(PKGS) | .ci/benchtable
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (30s); FUZZ=regexp chooses

@@ -60,6 +60,7 @@ tests service/store/storetest     → service/store service/feature testify rapi
      admin-ui                     →
      service/config               → service/feature kong yaml
      service/server               → * grpc protobuf echo prometheus errgroup
+tests service/server/bench        → grpc protobuf echo
 
 # What applications import: never anything of service/.
      sdk/go                       → evaluator proto/dimmer/v1 protobuf grpc
