@@ -54,13 +54,12 @@ func (s *fullSlot) get() *Full {
 	return s.full
 }
 
-// Full is the ruleset for a client that is at rev, which must not be beyond the node: the node's, or that of another node of the feed from
-// which [Node.After] leads on, at rev or beyond it. It is encoded when the first stream asks, then shared, so that a thousand
-// streams that connect while changes come cost one encoding.
+// Full is the node's ruleset for a client that is at rev, which must not be beyond the node. It is encoded when the first stream asks, then shared
+// until the next change, so that a thousand streams that connect at once cost one encoding.
 func (n *Node) Full(rev evaluator.Revision) *Full {
 	for {
 		slot := n.feed.full.Load()
-		if slot != nil && slot.at.Compare(rev) >= 0 && n.reaches(slot) {
+		if slot != nil && slot.at.Compare(rev) >= 0 && n.holds(slot) {
 			return slot.get()
 		}
 		fresh := &fullSlot{node: n, at: n.Revision()}
@@ -70,27 +69,18 @@ func (n *Node) Full(rev evaluator.Revision) *Full {
 	}
 }
 
-// reaches says whether a client that took the slot's ruleset gets from there to the newest with a few steps.
-func (n *Node) reaches(slot *fullSlot) bool {
-	if _, kept := n.After(slot.at); !kept {
-		return false
-	}
-	behind := 0
-	for i := len(n.steps) - 1; i >= 0 && n.steps[i].revision.Compare(slot.at) > 0; i-- {
-		behind++
-	}
-	return behind <= maxBehind
+// holds says whether the slot's ruleset is this node's. An older one would do as well in the end, since the steps from there on follow it; but until
+// they have come, a process that starts would serve what was before the last kill.
+func (n *Node) holds(slot *fullSlot) bool {
+	return slot.at.Compare(n.Since()) >= 0
 }
-
-// maxBehind is how many steps a shared encoding of the whole ruleset may be old.
-const maxBehind = 64
 
 // ForgetFull makes the next stream that needs a full have it encoded anew: somebody found it damaged.
 func (f *Feed) ForgetFull() { f.full.Store(nil) }
 
 // dropOldFull gives up an encoding that is too old to be sent, so that it is not kept for nothing.
 func (f *Feed) dropOldFull() {
-	if slot := f.full.Load(); slot != nil && !f.Current().reaches(slot) {
+	if slot := f.full.Load(); slot != nil && !f.Current().holds(slot) {
 		f.full.CompareAndSwap(slot, nil)
 	}
 }
