@@ -3,12 +3,8 @@ package evaluator
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 )
-
-// maxPatternBytes bounds the patterns of matches.
-const maxPatternBytes = 256
 
 // compiler turns one decoded document into its compiled form, collects what is wrong with it, and counts what it refers to.
 type compiler struct {
@@ -16,6 +12,8 @@ type compiler struct {
 	uses  []use
 	found map[use]int // index of uses, with hash and times 0, when there are many
 	nodes uint32      // conditions in the document
+
+	patternSize int // of all patterns in the document
 
 	// wanted asks where references stand first, as JSON pointers. It is asked only when there is a problem to report.
 	wanted map[use]string
@@ -239,22 +237,6 @@ func (k *compiler) textValue(v *operands, o op, d *datum, ignoreCase bool) {
 	default:
 		v.parts = append(v.parts, d.text)
 	}
-}
-
-func (k *compiler) pattern(v *operands, pattern string, ignoreCase bool) {
-	if len(pattern) > maxPatternBytes {
-		k.problem("has %d bytes; a pattern has at most %d", len(pattern), maxPatternBytes)
-		return
-	}
-	if ignoreCase {
-		pattern = "(?i)" + pattern
-	}
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		k.problemErr(err, "%v", err)
-		return
-	}
-	v.patterns = append(v.patterns, re)
 }
 
 func (k *compiler) moduloValue(v *operands, i int, d *datum) {

@@ -27,8 +27,19 @@ func (p Problem) compare(q Problem) int {
 	return cmp.Or(cmp.Compare(p.Kind, q.Kind), cmp.Compare(p.Key, q.Key), cmp.Compare(p.Path, q.Path), cmp.Compare(p.Msg, q.Msg))
 }
 
-// maxProblems bounds what is remembered of one document.
-const maxProblems = 100
+// What is remembered of one document is bounded: a name of 200 KiB may stand in the path of each problem below it.
+const (
+	maxProblems     = 100
+	maxProblemBytes = 1 << 10 // of a path, and of a message
+)
+
+// shortened is text, cut when it is too long for a problem.
+func shortened(text string) string {
+	if len(text) <= maxProblemBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxProblemBytes], "") + "…"
+}
 
 // place collects the problems of one document and knows where in it the work is. Steps are pushed and popped on the way; a pointer
 // is only spelled out when there is something to say.
@@ -59,7 +70,7 @@ func (p *place) problemErr(err error, format string, args ...any) {
 		p.bad = append(p.bad, p.steps[0].name)
 	}
 	if len(p.problems) < maxProblems {
-		p.problems = append(p.problems, Problem{Kind: p.kind, Key: p.key, Path: p.pointer(), Msg: fmt.Sprintf(format, args...), Err: err})
+		p.problems = append(p.problems, Problem{Kind: p.kind, Key: p.key, Path: shortened(p.pointer()), Msg: shortened(fmt.Sprintf(format, args...)), Err: err})
 	}
 }
 

@@ -42,7 +42,7 @@ func (d *document) spell(faults []fault) []Problem {
 		if len(out) == maxProblems {
 			break
 		}
-		p := Problem{Kind: d.kind, Key: d.key, Path: wanted[use{kind: f.kind, key: f.key}]}
+		p := Problem{Kind: d.kind, Key: d.key, Path: shortened(wanted[use{kind: f.kind, key: f.key}])}
 		switch f.reason {
 		case faultMissing:
 			p.Msg = fmt.Sprintf("there is no %s %q", f.kind, f.key)
@@ -53,6 +53,7 @@ func (d *document) spell(faults []fault) []Problem {
 		case faultWork:
 			p.Msg = fmt.Sprintf("one evaluation can visit more than %d flags, segments and conditions", maxWork)
 		}
+		p.Msg = shortened(p.Msg)
 		out = append(out, p)
 	}
 	return out

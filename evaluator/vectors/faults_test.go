@@ -87,7 +87,7 @@ var faults = []fault{
 	{"endsWith, folded", "fold.go", "return bytes.HasSuffix(candidate, value)", "return bytes.Contains(candidate, value)"},
 	{"ignoreCase by upper case", "fold.go", "unicode.ToLower(ch)", "unicode.ToLower(unicode.ToUpper(ch))"},
 	{"matches is anchored", "condition.go", "return p.MatchString(candidate)", "return p.FindString(candidate) == candidate"},
-	{"patterns of 257 bytes", "compile_condition.go", "const maxPatternBytes = 256", "const maxPatternBytes = 257"},
+	{"patterns of 257 bytes", "pattern.go", "const maxPatternBytes = 256", "const maxPatternBytes = 257"},
 	{"lt", "condition.go", "candidate < n", "candidate <= n"},
 	{"lte", "condition.go", "candidate <= n", "candidate < n"},
 	{"gt", "condition.go", "candidate > n", "candidate >= n"},
