@@ -110,7 +110,7 @@ func (f *cacheFile) read(path string) (*evaluator.Snapshot, time.Time, error) {
 	return decodeCache(data, f.binding)
 }
 
-// decodeCache reads a file's bytes; the documents alias them. What is damaged anywhere is an error as a whole.
+// decodeCache reads a file's bytes; the documents are copies, so that one of them does not keep the whole file in memory. What is damaged anywhere is an error as a whole.
 func decodeCache(data []byte, binding [16]byte) (*evaluator.Snapshot, time.Time, error) {
 	fail := func(format string, args ...any) (*evaluator.Snapshot, time.Time, error) {
 		return nil, time.Time{}, fmt.Errorf(format, args...)
@@ -143,7 +143,7 @@ func decodeCache(data []byte, binding [16]byte) (*evaluator.Snapshot, time.Time,
 			}
 			parts[i], rest = rest[n:n+int(size):n+int(size)], rest[n+int(size):]
 		}
-		docs = append(docs, evaluator.Document{Kind: evaluator.Kind(parts[0]), Key: string(parts[1]), JSON: parts[2]})
+		docs = append(docs, evaluator.Document{Kind: evaluator.Kind(parts[0]), Key: string(parts[1]), JSON: append(make([]byte, 0, len(parts[2])), parts[2]...)})
 	}
 	rules, _ := evaluator.New(h.revision(), docs)
 	if int64(len(docs)) != h.Count || rules.Digest() != h.Digest {
@@ -240,7 +240,8 @@ func (f *cacheFile) write(c *Client) {
 
 // replace puts a new generation in place, unless another process has put a newer one there.
 func (f *cacheFile) replace(rules *evaluator.Snapshot, fresh time.Time) (err error) {
-	if f.newerThan(rules.Revision()) {
+	// Both: of two processes that write at once, the slower one may have put the newer ruleset second.
+	if f.newerThan(f.path, rules.Revision()) || f.newerThan(f.path+cacheOld, rules.Revision()) {
 		return nil
 	}
 	dir := filepath.Dir(f.path)
@@ -273,9 +274,9 @@ func (f *cacheFile) replace(rules *evaluator.Snapshot, fresh time.Time) (err err
 	return nil
 }
 
-// newerThan says whether the file in place holds a later revision. Only a file that claims to is read as a whole.
-func (f *cacheFile) newerThan(rev Revision) bool {
-	file, err := os.Open(f.path)
+// newerThan says whether a file holds a later revision. Only one that claims to is read as a whole.
+func (f *cacheFile) newerThan(path string, rev Revision) bool {
+	file, err := os.Open(path)
 	if err != nil {
 		return false
 	}
@@ -288,6 +289,6 @@ func (f *cacheFile) newerThan(rev Revision) bool {
 	if _, err := binary.Decode(head[len(cacheMagic):], binary.BigEndian, &h); err != nil || h.revision().Compare(rev) <= 0 {
 		return false
 	}
-	whole, _, err := f.read(f.path)
+	whole, _, err := f.read(path)
 	return err == nil && whole.Revision().Compare(rev) > 0
 }

@@ -293,3 +293,18 @@ func bigSnapshot(number int64) *evaluator.Snapshot {
 	}
 	return snapshotOf(rev(1, number), docs...)
 }
+
+// Of two processes that write at once, the one that is behind must not push the other's ruleset out of both generations.
+func TestANewerSecondGenerationStays(t *testing.T) {
+	f := newCacheFile(t.TempDir())
+	for _, number := range []int64{10, 9} {
+		require.NoError(t, os.WriteFile(f.path, encoded(t, snapshotOf(rev(1, number)), testToken), 0o600))
+		if number == 10 {
+			require.NoError(t, os.Rename(f.path, f.path+cacheOld))
+		}
+	}
+	require.NoError(t, f.replace(snapshotOf(rev(1, 9), boolFlag("a", true)), time.Now()))
+	rules, _, ok := newCacheFile(filepath.Dir(f.path)).load()
+	require.True(t, ok)
+	require.Equal(t, rev(1, 10), rules.Revision())
+}
