@@ -1,6 +1,7 @@
 package dimmer
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/dimmerhq/dimmer/evaluator"
 )
@@ -492,4 +495,38 @@ func TestCountsOfManyFlags(t *testing.T) {
 	require.Len(t, counts, maxCountCells)
 	require.Equal(t, Count{N: 2 * (flags - maxCountCells + 1)}, counts[0], "what is beyond the limit is counted together")
 	require.Equal(t, uint64(2), counts[1].N)
+}
+
+// Whoever takes address and token for each other finds no token in the error.
+func TestATokenInsteadOfAnAddress(t *testing.T) {
+	_, err := New("dms_verysecret", WithToken("127.0.0.1:9090"))
+	require.ErrorContains(t, err, "is not HOST:PORT")
+	require.NotContains(t, err.Error(), "verysecret")
+}
+
+// No option of gRPC sends a token in the clear to another machine.
+func TestNoOptionSendsATokenInTheClear(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoint string
+		config   config
+		refused  bool
+	}{
+		"another machine":   {"192.0.2.1:9090", config{}, true},
+		"loopback":          {"127.0.0.1:9090", config{}, false},
+		"asked for":         {"192.0.2.1:9090", config{insecure: true}, false},
+		"loopback with TLS": {"127.0.0.1:9090", config{tls: &tls.Config{MinVersion: tls.VersionTLS12}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.config.token = testToken
+			test.config.dialOptions = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, hangUp, err := test.config.dialNode(ctx, test.endpoint)
+			if hangUp != nil {
+				hangUp()
+			}
+			require.Error(t, err)
+			require.Equal(t, test.refused, strings.Contains(err.Error(), "transport level security"), "%v", err)
+		})
+	}
 }

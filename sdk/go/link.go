@@ -30,7 +30,7 @@ const maxMessage = 4 << 20
 func (c *config) dialNode(ctx context.Context, endpoint string) (link, func(), error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(c.credentials(endpoint)),
-		grpc.WithPerRPCCredentials(bearer(c.token)),
+		grpc.WithPerRPCCredentials(bearer{c.token, !c.inClear(endpoint)}),
 		grpc.WithUserAgent("dimmer-go/" + Version),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		// When to try again, and where, is decided in one place: sync.go.
@@ -53,21 +53,29 @@ func (c *config) credentials(endpoint string) credentials.TransportCredentials {
 	switch {
 	case c.tls != nil:
 		return credentials.NewTLS(c.tls)
-	case c.insecure || isLoopback(endpoint):
+	case c.inClear(endpoint):
 		return insecure.NewCredentials()
 	default:
 		return credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
 	}
 }
 
-// bearer sends the token with the call. It asks for no TLS because credentials above has decided that.
-type bearer string
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+// inClear says whether the token may travel without TLS.
+func (c *config) inClear(endpoint string) bool {
+	return c.tls == nil && (c.insecure || isLoopback(endpoint))
 }
 
-func (b bearer) RequireTransportSecurity() bool { return false }
+// bearer sends the token with the call. It insists on TLS itself, so that no option of gRPC sends the token in the clear.
+type bearer struct {
+	token  string
+	secure bool
+}
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + b.token}, nil
+}
+
+func (b bearer) RequireTransportSecurity() bool { return b.secure }
 
 // outbox sends what the client has to say, so that a node which does not read cannot hold up the one who receives. Of
 // acknowledgements only the newest is kept.

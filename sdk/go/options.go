@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -167,6 +168,9 @@ func (c *config) checkConnection() error {
 	}
 	for _, endpoint := range c.endpoints {
 		if host, port, err := net.SplitHostPort(endpoint); err != nil || host == "" || port == "" {
+			if tokenShape.MatchString(endpoint) {
+				endpoint = endpoint[:len("dms_")] + "…" // arguments in the wrong order must not end up in a log
+			}
 			errs = append(errs, fmt.Errorf("endpoint %q is not HOST:PORT", endpoint))
 		}
 	}
@@ -175,6 +179,9 @@ func (c *config) checkConnection() error {
 	}
 	return errors.Join(append(errs, checkToken(c.token))...)
 }
+
+// tokenShape is how tokens of all kinds begin.
+var tokenShape = regexp.MustCompile(`^dm[a-z]_`)
 
 // checkToken refuses what cannot be a server token. The error never holds the token.
 func checkToken(token string) error {
