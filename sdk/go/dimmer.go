@@ -190,9 +190,9 @@ func (c *Client) tellChange(before, after *evaluator.Snapshot, changes []evaluat
 	}
 }
 
-// Close says goodbye to the node, writes the cache file and ends all that the client started; it takes two seconds at most. Evaluations go on
-// with the last ruleset. No callback begins after Close has returned, but it does not wait for one that is running, so that a callback
-// may call it. Calls after the first wait for the first to be done. The error is always nil; it makes *Client an io.Closer.
+// Close says goodbye to the node, writes the cache file and ends all that the client started; it waits a second at
+// most for the node, and as long as it takes to write the file. Evaluations go on with the last ruleset. Close does not wait for a callback
+// that has begun, so that a callback may call it, and none follows that one; closing itself is not told to callbacks. Calls after the first wait for the first to be done. The error is always nil; it makes *Client an io.Closer.
 func (c *Client) Close() error {
 	if c == nil {
 		return nil

@@ -188,6 +188,9 @@ func (x *session) intent(mode dimmerv1.Intent_Mode) error {
 			x.out.acknowledge(held)
 		}
 	case dimmerv1.Intent_MODE_LAGGING:
+		if held == (Revision{}) {
+			return fmt.Errorf("%w: it is behind a client that has nothing", errProtocol)
+		}
 		x.reached, x.answered = true, true
 		x.client.setStatus(func(s *Status) { s.State, s.Err = StateLagging, errBehind })
 		x.client.markReady() // what is held is as new as it gets
@@ -219,6 +222,7 @@ func (x *session) changes(c *dimmerv1.Changes) error {
 	if err := x.expectsChanges(); err != nil || x.resync {
 		return err
 	}
+	x.beats = 0 // the step goes on
 	return x.step.add(c.GetChanges())
 }
 
@@ -229,6 +233,9 @@ func (x *session) commit(c *dimmerv1.Commit) error {
 	held := x.client.rules.Load()
 	rev := revisionOf(c.GetRevision())
 	full := x.step.full
+	if rev.Epoch < 1 || rev.Number < 0 {
+		return fmt.Errorf("%w: it offers %s, which is no revision", errProtocol, rev) // nothing is not an empty ruleset
+	}
 	if rev.Compare(held.Revision()) < 0 {
 		// Never back, whatever the node believes. It should have said that it lags.
 		return fmt.Errorf("%w: it offers %s after %s", errBehind, rev, held.Revision())
@@ -273,13 +280,16 @@ func (x *session) refuse(rev Revision, why error) error {
 	return nil
 }
 
-// maxBeats is how many heartbeats may speak of a revision before it comes.
+// maxBeats is how many heartbeats in a row may come while what they should follow does not: the Intent, or the next part of a step.
 const maxBeats = 3
+
+// maxStoreAge bounds what a node says of its store, in milliseconds, so that no number of it lies in the future.
+const maxStoreAge = int64(10 * 365 * 24 * time.Hour / time.Millisecond)
 
 func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 	held := x.client.rules.Load()
 	rev := revisionOf(h.GetRevision())
-	fresh := time.Now().Add(-time.Duration(max(h.GetStoreAgeMs(), 0)) * time.Millisecond)
+	fresh := time.Now().Add(-time.Duration(min(max(h.GetStoreAgeMs(), 0), maxStoreAge)) * time.Millisecond)
 	digest := held.Digest()
 	same := string(digest[:]) == string(h.GetDigest())
 	switch order := rev.Compare(held.Revision()); {
@@ -291,13 +301,13 @@ func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 		x.out.acknowledge(rev)
 		x.onStep()
 		return nil
-	case x.resync || order > 0:
-		// A step may be under way. If it never comes, the link is worth nothing however alive it is.
-		if x.beats++; x.beats >= maxBeats && len(x.step.changes) == 0 {
+	case x.resync || order > 0 || !x.answered || order < 0 && x.mode != dimmerv1.Intent_MODE_LAGGING:
+		// Something has to come first. If it never does, the link is worth nothing however alive it is.
+		if x.beats++; x.beats >= maxBeats {
 			return errDeaf
 		}
 		return nil
-	case order < 0 || !x.answered:
+	case order < 0:
 		return nil // proves nothing about what is held
 	case !same:
 		return x.refuse(rev, fmt.Errorf("%w: the digest at %s is %s, the node's is %x", errMismatch, rev, digest, h.GetDigest()))

@@ -18,11 +18,13 @@ const (
 	laggingLimit   = 5 * time.Second  // how long to stay with a lagging node when there are others
 	farewell       = time.Second      // how long Close waits for the node to hang up
 
-	firstRetry  = 2 * time.Second
-	longRetry   = 10 * time.Second
-	refusedWait = 30 * time.Second // and up to twice as long: the token, not the node, is what has to change
-	maxPause    = time.Minute      // the longest that a node may ask for
-	healthyLink = 10 * time.Second // a link that lived this long was a success
+	firstRetry   = 2 * time.Second
+	longRetry    = 10 * time.Second
+	firstRefused = time.Second      // soon at first: a token may be used before its node has heard of it
+	longRefused  = time.Minute      // rarely in the end: the token, not the node, is what has to change
+	overWait     = 30 * time.Second // and up to twice as long, after a ruleset that is over a limit
+	maxPause     = time.Minute      // the longest that a node may ask for
+	healthyLink  = 10 * time.Second // a link that lived this long was a success
 )
 
 // syncer keeps the client's ruleset in step with a node's. One goroutine runs it.
@@ -33,6 +35,7 @@ type syncer struct {
 	onStep   func() // a new ruleset is in place
 	endpoint int
 	failures int  // in a row
+	refusals int  // of the token, in a row
 	reached  bool // some node has ever answered
 	step     step
 }
@@ -80,13 +83,19 @@ func (s *syncer) run(ctx context.Context) {
 func (s *syncer) pause(end ending) time.Duration {
 	s.failures++
 	jitter := func(limit time.Duration) time.Duration { return time.Duration(s.config.random() * float64(limit)) }
+	if !refused(end.err) {
+		s.refusals = 0
+	}
 	switch {
-	case end.asked:
-		s.failures = 0
+	case end.asked && s.failures == 1:
 		return end.pause
-	case refused(end.err) || errors.Is(end.err, errOverLimit):
-		return refusedWait + jitter(refusedWait)
-	case !s.reached && s.failures < len(s.config.endpoints):
+	case refused(end.err):
+		s.refusals++
+		limit := min(firstRefused<<min(s.refusals-1, 10), longRefused)
+		return limit/2 + jitter(limit/2)
+	case errors.Is(end.err, errOverLimit):
+		return overWait + jitter(overWait)
+	case !end.asked && !s.reached && s.failures < len(s.config.endpoints):
 		return 0 // at the start every node gets its chance before New gives up
 	}
 	// Full jitter, and at the first failure too: all clients of a node fail at the same time.
@@ -94,7 +103,8 @@ func (s *syncer) pause(end ending) time.Duration {
 	for range min(s.failures-1, 8) {
 		limit = min(2*limit, longRetry)
 	}
-	return jitter(limit)
+	// A node that says Goodbye to each who comes is one that fails.
+	return max(end.pause, jitter(limit))
 }
 
 func refused(err error) bool {
@@ -110,7 +120,9 @@ func (s *syncer) report(endpoint string, end ending, pause time.Duration) {
 		log.Info("dimmer: the node goes down")
 	case refused(end.err):
 		log.Error("dimmer: the node refuses the token", "error", end.err)
-		s.client.markReady() // waiting does not help
+		if s.refusals > 1 { // the node may not have known the token yet; now, waiting does not help
+			s.client.markReady()
+		}
 	case s.failures == 1 || s.failures%10 == 0:
 		log.Warn("dimmer: no connection", "error", end.err, "failures", s.failures)
 	default:

@@ -396,14 +396,17 @@ func TestRefusedTokenIsTriedSlowly(t *testing.T) {
 		n.setDown("a:1", status.Error(codes.Unauthenticated, "no such token"))
 		began := time.Now()
 		c := n.client(t, "a:1", WithInitTimeout(5*time.Second), func(c *config) { c.random = func() float64 { return 0.5 } })
-		require.Zero(t, time.Since(began), "waiting would not help")
+		require.Equal(t, 750*time.Millisecond, time.Since(began), "a second chance; more waiting would not help")
 		synctest.Wait()
 		require.Equal(t, StateRefused, c.Status().State)
 		require.ErrorContains(t, c.Status().Err, "no such token")
 		require.NotContains(t, c.Status().Err.Error(), testToken)
-		time.Sleep(100 * time.Second)
+		time.Sleep(150 * time.Second)
 		_, waits := n.dials()
-		require.Equal(t, []time.Duration{45 * time.Second, 45 * time.Second}, waits)
+		for i, seconds := range []float64{0.75, 1.5, 3, 6, 12, 24, 45, 45} {
+			require.Equal(t, time.Duration(seconds*float64(time.Second)), waits[i], i)
+		}
+		require.Len(t, waits, 8)
 
 		n.setDown("a:1", nil) // somebody made the token
 		conn := n.accept(t)
@@ -453,6 +456,8 @@ func TestHeartbeats(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 7*time.Second, time.Since(c.Status().Fresh))
 		require.Equal(t, rev(1, 8), c.Status().Revision)
+
+		conn.heartbeat(moved, 7*time.Second) // it was one of a kind
 
 		// A node that speaks of what it does not send is left.
 		for range maxBeats {
@@ -550,6 +555,8 @@ func TestWhatIsNotTheProtocol(t *testing.T) {
 			"changes": func(c *conn) { c.changes(boolFlag("a", true)) },
 			"commit":  func(c *conn) { c.commit(snapshotOf(rev(1, 1)), 0) },
 			"none":    func(c *conn) { c.intent(dimmerv1.Intent_MODE_NONE) },
+			"lagging": func(c *conn) { c.intent(dimmerv1.Intent_MODE_LAGGING); c.heartbeat(nil, 0) },
+			"nothing": func(c *conn) { c.full(nil) },
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				n := newNodes()
@@ -603,7 +610,7 @@ func TestLimits(t *testing.T) {
 				require.True(t, c.on("a"))
 				began := time.Now()
 				n.accept(t)
-				require.GreaterOrEqual(t, time.Since(began), refusedWait, "the next try is no better")
+				require.GreaterOrEqual(t, time.Since(began), overWait, "the next try is no better")
 			})
 		})
 	}
@@ -666,5 +673,96 @@ func TestNewWaitsForTheFirstRuleset(t *testing.T) {
 		n.accept(t).full(snapshotOf(rev(1, 1), boolFlag("a", true)))
 		synctest.Wait()
 		require.True(t, c.on("a"))
+	})
+}
+
+// A node that is alive and gets nowhere is left, whatever it is that does not come.
+func TestNodesThatGetNowhere(t *testing.T) {
+	held := snapshotOf(rev(1, 5), boolFlag("a", true))
+	next := snapshotOf(rev(1, 6), boolFlag("a", true), boolFlag("b", true))
+	for name, test := range map[string]struct {
+		say  func(*conn)
+		beat *evaluator.Snapshot
+		stay bool
+	}{
+		"half a step":            {func(c *conn) { c.intent(dimmerv1.Intent_MODE_DELTA); c.changes(boolFlag("b", true)) }, next, false},
+		"half a ruleset":         {func(c *conn) { c.intent(dimmerv1.Intent_MODE_FULL); c.changes(boolFlag("b", true)) }, next, false},
+		"no intent":              {func(*conn) {}, held, false},
+		"no intent, and behind":  {func(*conn) {}, snapshotOf(rev(1, 4)), false},
+		"behind, without a word": {func(c *conn) { c.intent(dimmerv1.Intent_MODE_NONE) }, snapshotOf(rev(1, 4)), false},
+		"nothing new":            {func(c *conn) { c.intent(dimmerv1.Intent_MODE_NONE) }, held, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNodes()
+				c := n.client(t, "a:1")
+				first := n.accept(t)
+				first.full(held)
+				first.expectAck(rev(1, 5))
+				first.hangUp(nil)
+				conn := n.accept(t)
+				test.say(conn)
+				for range 6 {
+					time.Sleep(5 * time.Second)
+					conn.heartbeat(test.beat, 0)
+				}
+				synctest.Wait()
+				require.Equal(t, test.stay, conn.ctx.Err() == nil)
+				require.Equal(t, rev(1, 5), c.Snapshot().Revision())
+			})
+		})
+	}
+}
+
+// A large step over a slow line is no standstill.
+func TestASlowStepIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
+		n.client(t, "a:1")
+		conn := n.accept(t)
+		conn.intent(dimmerv1.Intent_MODE_FULL)
+		var docs []evaluator.Document
+		for i := range 10 {
+			docs = append(docs, boolFlag(string(rune('a'+i)), true))
+			conn.changes(docs[i])
+			for range maxBeats - 1 {
+				time.Sleep(5 * time.Second)
+				conn.heartbeat(snapshotOf(rev(1, 1), docs...), 0)
+			}
+		}
+		conn.commit(snapshotOf(rev(1, 1), docs...), len(docs))
+		conn.expectAck(rev(1, 1))
+	})
+}
+
+func TestGoodbyeToEachWhoComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
+		n.client(t, "a:1")
+		began := time.Now()
+		for range 5 {
+			n.accept(t).goodbye(0, 0)
+		}
+		n.accept(t)
+		require.GreaterOrEqual(t, time.Since(began), 5*time.Second)
+	})
+}
+
+func TestAnAbsurdStoreAgeIsNoFreshness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
+		c := n.client(t, "a:1")
+		conn := n.accept(t)
+		held := snapshotOf(rev(1, 5), boolFlag("a", true))
+		conn.full(held)
+		conn.expectAck(rev(1, 5))
+		digest := held.Digest()
+		for _, age := range []int64{1 << 62, 1<<63 - 1, 9_300_000_000_000} {
+			conn.say(&dimmerv1.SyncResponse{Message: &dimmerv1.SyncResponse_Heartbeat{Heartbeat: &dimmerv1.Heartbeat{
+				Revision: revisionTo(rev(1, 5)), Digest: digest[:], StoreAgeMs: age,
+			}}})
+			synctest.Wait()
+			require.False(t, c.Status().Fresh.After(time.Now()), age)
+		}
 	})
 }
