@@ -42,13 +42,14 @@ const (
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleVariable)
 	if role == "" {
-		os.Exit(m.Run())
+		m.Run() // whoever called TestMain exits with what it found
+		return
 	}
 	serve := map[string]func() (answer, func(string), error){roleDimmer: serveDimmer, roleEcho: serveEcho, roleFanout: serveFanout}[role]
 	begun, command, err := serve()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, role+":", err)
-		os.Exit(1)
+		fmt.Fprintln(os.Stderr, role+":", err) // who started it misses its first line
+		return
 	}
 	obey(os.Stdin, os.Stdout, begun, command)
 }
@@ -172,7 +173,9 @@ func serveDimmer() (answer, func(string), error) {
 	command := func(text string) {
 		if text == "stop" { // the store is closed when this is answered
 			stop()
-			<-ended
+			if err := <-ended; err != nil {
+				fmt.Fprintln(os.Stderr, roleDimmer+":", err)
+			}
 		}
 	}
 	a := s.Addresses()

@@ -285,7 +285,7 @@ func milli(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
 // BenchmarkServer measures requests: processor time on the server with 64 in flight, and how long one takes that is alone.
 func BenchmarkServer(b *testing.B) {
 	w := newUnaryWorld(b)
-	ctx := context.Background() //nolint:usetesting // as in an application
+	ctx := context.Background()
 	one := func(conns []*grpc.ClientConn, flag string) func(int) error {
 		r := &pb.EvaluateRequest{Flag: flag, Context: asker()}
 		return func(n int) error {
@@ -336,7 +336,7 @@ func BenchmarkServer(b *testing.B) {
 
 // parts holds the typed limit to the sum of what it consists of: the same exchange of bytes, and the codec.
 func (w *unaryWorld) parts(b *testing.B, typed func(int) error) {
-	ctx := context.Background() //nolint:usetesting // as in an application
+	ctx := context.Background()
 	ask := &pb.EvaluateRequest{Flag: rulesFlag, Context: asker()}
 	data, err := proto.Marshal(ask)
 	require.NoError(b, err)
