@@ -71,8 +71,14 @@ const compactAtOnce = 1000
 // Compact implements [store.Store]. The entries go to a file in the archive folder first; when the process ends in between, they are there and in
 // the log, and the next call writes them again.
 func (s *Store) Compact(ctx context.Context, scope string, keep store.Retention) error {
-	s.compact.Lock()
-	defer s.compact.Unlock()
+	select {
+	case s.compact <- struct{}{}:
+		defer func() { <-s.compact }()
+	case <-ctx.Done():
+		return interrupted(ctx)
+	case <-s.closing:
+		return store.ErrClosed
+	}
 	for {
 		from, due, err := s.due(ctx, scope, keep)
 		if err != nil || len(due) == 0 {

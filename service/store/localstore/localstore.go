@@ -84,7 +84,7 @@ type Store struct {
 	broken   error                          // a write whose fate the disk does not tell; nothing is written after it
 	signals  map[string]chan struct{}       // by scope, closed when it has changed
 	presence map[string]map[string]presence // by scope, id
-	compact  sync.Mutex                     // one compaction at a time
+	compact  chan struct{}                  // has room for one: one compaction at a time
 }
 
 var _ store.Store = (*Store)(nil)
@@ -103,7 +103,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	s := &Store{
 		dir: dir, opts: opts, jobs: make(chan *job), closing: make(chan struct{}), ended: make(chan struct{}),
-		signals: map[string]chan struct{}{}, presence: map[string]map[string]presence{},
+		signals: map[string]chan struct{}{}, presence: map[string]map[string]presence{}, compact: make(chan struct{}, 1),
 	}
 	if err := s.openFile(); err != nil {
 		return nil, err

@@ -30,7 +30,9 @@ func (s *Store) PutPresence(ctx context.Context, scope, id string, value []byte,
 		values = map[string]presence{}
 		s.presence[scope] = values
 	}
-	values[id] = presence{value: slices.Clone(value), expires: s.opts.Clock().Add(expiry)}
+	now := s.opts.Clock()
+	maps.DeleteFunc(values, func(_ string, p presence) bool { return !p.expires.After(now) }) // or they pile up where nobody reads
+	values[id] = presence{value: slices.Clone(value), expires: now.Add(expiry)}
 	return nil
 }
 

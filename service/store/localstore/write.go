@@ -257,7 +257,7 @@ func (s *Store) append(b *bbolt.Bucket, txn *store.Txn) error {
 	}
 	for _, c := range txn.Entry.Changes {
 		k := docKey(c.Key)
-		if c.After == nil {
+		if len(c.After) == 0 {
 			err = docs.Delete(k)
 		} else {
 			err = put(docs, k, c.After)
