@@ -23,7 +23,7 @@ type sluggish struct {
 func (s *sluggish) Context() context.Context { return s.ctx }
 
 func (s *sluggish) SendMsg(any) error {
-	time.Sleep(sendLimit - time.Second)
+	time.Sleep(sendLimit - time.Second) // waits: time in the bubble, which costs nothing
 	s.sent++
 	return nil
 }
