@@ -354,7 +354,7 @@ func TestConcurrentFollowers(t *testing.T) {
 			for c.revision.Compare(last) < 0 {
 				n := f.Current()
 				c.follow(t, f)
-				if n == f.Current() {
+				if n == f.Current() && c.revision.Compare(last) < 0 { // after the last there is nothing to wait for
 					select {
 					case <-n.Next():
 					case <-t.Context().Done():
