@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -102,7 +101,7 @@ func (sc *scope) committed(next *store.State, rulesets map[string]*compile.Rules
 }
 
 // ruleset is the compiled ruleset of an environment in a state. It is made from the last one that was asked for, at the cost of
-// what differs; comparing documents is cheap, since states share them.
+// what differs.
 func (sc *scope) ruleset(state *store.State, environment string) *compile.Ruleset {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -132,19 +131,9 @@ func (sc *scope) ruleset(state *store.State, environment string) *compile.Rulese
 // difference lists what changed in a ruleset between two states.
 func difference(from, to *store.State, collection string) []compile.Change {
 	var out []compile.Change
-	for id, after := range to.List(collection) {
-		before, _ := from.Get(store.Key{Collection: collection, ID: id})
-		if len(before) == len(after) && (len(after) == 0 || &before[0] == &after[0] || bytes.Equal(before, after)) {
-			continue
-		}
-		kind, key := compile.ParseID(id)
-		out = append(out, compile.Change{Kind: kind, Key: key, Before: before, After: after})
-	}
-	for id, before := range from.List(collection) {
-		if _, there := to.Get(store.Key{Collection: collection, ID: id}); !there {
-			kind, key := compile.ParseID(id)
-			out = append(out, compile.Change{Kind: kind, Key: key, Before: before})
-		}
+	for _, c := range store.Diff(from, to, collection) {
+		kind, key := compile.ParseID(c.Key.ID)
+		out = append(out, compile.Change{Kind: kind, Key: key, Before: c.Before, After: c.After})
 	}
 	return out
 }
