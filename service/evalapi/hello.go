@@ -1,0 +1,98 @@
+package evalapi
+
+import (
+	"context"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dimmerhq/dimmer/evaluator"
+	pb "github.com/dimmerhq/dimmer/proto/dimmer/v1"
+	"github.com/dimmerhq/dimmer/service/feature"
+	"github.com/dimmerhq/dimmer/service/store"
+)
+
+func (y *syncStream) awaitHello(ctx context.Context) (*pb.Hello, error) {
+	limit := time.NewTimer(helloLimit)
+	defer limit.Stop()
+	select {
+	case hello := <-y.hello:
+		return hello, checkHello(hello)
+	case <-y.ended:
+		if y.err == nil { // it left without a word
+			return nil, errNoHello
+		}
+		return nil, y.err
+	case <-limit.C:
+		return nil, errNoHello
+	case <-y.draining:
+		return nil, errDraining
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// The limits of a Hello, in bytes.
+const (
+	maxInstance    = 128
+	maxApplication = 128
+	maxSDK         = 64
+)
+
+func checkHello(h *pb.Hello) error {
+	for _, text := range []struct {
+		name, value string
+		min, max    int
+	}{
+		{"instance", h.GetInstance(), 1, maxInstance},
+		{"sdk", h.GetSdk(), 0, maxSDK},
+		{"sdk_version", h.GetSdkVersion(), 0, maxSDK},
+		{"application", h.GetApplication(), 0, maxApplication},
+	} {
+		if n := len(text.value); n < text.min || n > text.max {
+			return feature.Invalid("hello."+text.name, "must have %d to %d bytes, has %d", text.min, text.max, n)
+		}
+		if !printable(text.value) {
+			return feature.Invalid("hello."+text.name, "must be printable")
+		}
+	}
+	if n := len(h.GetDigest()); n != 0 && n != len(evaluator.Digest{}) {
+		return feature.Invalid("hello.digest", "must have 16 bytes, has %d", n)
+	}
+	if h.GetSchema() < 0 || h.GetAfter().GetEpoch() < 0 || h.GetAfter().GetNumber() < 0 {
+		return feature.Invalid("hello", "schema and revision cannot be negative")
+	}
+	return nil
+}
+
+func printable(s string) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func revisionOf(r *pb.Revision) evaluator.Revision {
+	return evaluator.Revision{Epoch: r.GetEpoch(), Number: r.GetNumber()}
+}
+
+func cursorOf(r evaluator.Revision) store.Cursor {
+	return store.Cursor{Epoch: r.Epoch, Revision: r.Number}
+}
+
+// greet hands over the Hello and waits until the sending half has dealt with it; false: it has given up.
+func (y *syncStream) greet(ctx context.Context, hello *pb.Hello) bool {
+	select {
+	case y.hello <- hello:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-y.linked:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
