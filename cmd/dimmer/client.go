@@ -274,6 +274,9 @@ func onlyProject(ctx context.Context, c *client) (string, error) {
 	if len(list.Items) == 1 {
 		return list.Items[0].Key, nil
 	}
+	if len(list.Items) == 0 {
+		return "", &exitError{exitNotFound, errors.New("there is no project that this token may see; POST /v1/projects makes one")}
+	}
 	keys := make([]string, len(list.Items))
 	for i, p := range list.Items {
 		keys[i] = p.Key

@@ -193,7 +193,14 @@ func (c *flagsCreateCmd) Run(a *app) error {
 func (c *flagsCreateCmd) body() (any, error) {
 	if c.File != "" {
 		data, err := os.ReadFile(c.File)
-		return json.RawMessage(data), err
+		if err != nil {
+			return nil, err
+		}
+		// Sent as it is, so that the server sees what stands there; its own checks say more than ours.
+		if !json.Valid(data) {
+			return nil, fmt.Errorf("-f %s: it is not JSON", c.File)
+		}
+		return json.RawMessage(data), nil
 	}
 	flag := map[string]any{"key": c.Flag, "type": c.Type, "kind": c.Kind}
 	for k, v := range map[string]string{"name": c.Name, "description": c.Description, "owner": c.Owner} {

@@ -28,7 +28,7 @@ type logCmd struct {
 	Environment string `short:"e" help:"Only changes in this environment."`
 	Actor       string `help:"Only changes by this actor."`
 	Limit       int    `short:"n" default:"20" help:"At most this many."`
-	Revision    int64  `arg:"" optional:"" help:"Show this change with what was before and after."`
+	Revision    *int64 `arg:"" optional:"" help:"Show this change with what was before and after."`
 }
 
 func (c *logCmd) Run(a *app) error {
@@ -36,8 +36,8 @@ func (c *logCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.Revision > 0 {
-		resp, err := api.do(a.ctx, request{method: http.MethodGet, path: path + "/" + strconv.FormatInt(c.Revision, 10)})
+	if c.Revision != nil {
+		resp, err := api.do(a.ctx, request{method: http.MethodGet, path: path + "/" + strconv.FormatInt(*c.Revision, 10)})
 		if err != nil {
 			return err
 		}

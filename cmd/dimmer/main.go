@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -69,16 +70,16 @@ type cli struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
-// Globals are the options of every command that talks to a server.
+// Globals are the options of every command that talks to a server. They stand last in a help text, as one group.
 type Globals struct {
-	URL     string `env:"DIMMER_URL" placeholder:"URL" help:"The server (default: the development server of --data, or http://127.0.0.1:8080)."`
+	URL     string `group:"client" env:"DIMMER_URL" placeholder:"URL" help:"The server (default: the development server of --data, or http://127.0.0.1:8080)."`
 	Token   string `kong:"-"` // DIMMER_TOKEN and nothing else: an argument shows in process lists and shell histories
-	Project string `short:"p" env:"DIMMER_PROJECT" placeholder:"PROJECT" help:"The project (default: the only one there is)."`
-	Output  string `short:"o" enum:"table,json" default:"table" help:"table or json."`
-	CA      string `name:"ca" env:"DIMMER_CA" type:"existingfile" placeholder:"FILE" help:"Trust servers of this authority, PEM (default: the system's)."`
-	Cert    string `env:"DIMMER_CERT" type:"existingfile" placeholder:"FILE" help:"Client certificate, PEM, for servers that ask for one."`
-	Key     string `name:"cert-key" env:"DIMMER_CERT_KEY" type:"existingfile" placeholder:"FILE" help:"Its key, PEM."`
-	Data    string `env:"DIMMER_DATA" default:".dimmer" placeholder:"DIR" type:"path" help:"Folder of a development server."`
+	Project string `group:"client" short:"p" env:"DIMMER_PROJECT" placeholder:"PROJECT" help:"The project (default: the only one there is)."`
+	Output  string `group:"client" short:"o" enum:"table,json" default:"table" help:"table or json."`
+	CA      string `group:"client" name:"ca" env:"DIMMER_CA" type:"existingfile" placeholder:"FILE" help:"Trust servers of this authority, PEM (default: the system's)."`
+	Cert    string `group:"client" env:"DIMMER_CERT" type:"existingfile" placeholder:"FILE" help:"Client certificate, PEM, for servers that ask for one."`
+	Key     string `group:"client" name:"cert-key" env:"DIMMER_CERT_KEY" type:"existingfile" placeholder:"FILE" help:"Its key, PEM."`
+	Data    string `group:"client" env:"DIMMER_DATA" default:".dimmer" placeholder:"DIR" type:"path" help:"Folder of a development server."`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -93,7 +94,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&c, kong.Name("dimmer"),
 		kong.Description("Feature flags and progressive exposure: ramp, watch, kill.\n\n"+
 			"The token comes from DIMMER_TOKEN, or from the development server of --data when that is whom we talk to."),
-		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpText),
+		kong.ExplicitGroups([]kong.Group{{Key: "client", Title: "Which server to talk to, and how to print:"}}),
 		kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		fmt.Fprintln(stderr, "dimmer:", err)
@@ -107,13 +109,35 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "dimmer: %v\nTry dimmer --help.\n", err)
+		fmt.Fprintf(stderr, "dimmer: %v\nTry %s --help.\n", err, mistaken(err))
 		return exitUsage
 	}
 	c.Token = os.Getenv("DIMMER_TOKEN")
 	a := &app{ctx: ctx, globals: c.Globals, out: stdout, err: stderr}
 	parsed.Bind(a)
 	return exitCode(parsed.Run(), stderr)
+}
+
+// helpText is an option's help with the default that a placeholder hides.
+func helpText(v *kong.Value) string {
+	if v.Flag != nil && v.HasDefault && v.Flag.PlaceHolder != "" && v.Default != "" && !strings.Contains(v.Help, "default") {
+		v.Help = fmt.Sprintf("%s (default: %s).", strings.TrimSuffix(v.Help, "."), v.Default)
+	}
+	return kong.DefaultHelpValueFormatter(v)
+}
+
+// mistaken is the command whose help a wrong command line calls for.
+func mistaken(err error) string {
+	var e *kong.ParseError
+	if errors.As(err, &e) && e.Context != nil {
+		if node := e.Context.Selected(); node != nil {
+			return "dimmer " + node.Path()
+		}
+		if path := e.Context.Path; len(path) > 0 && path[len(path)-1].Node() != nil {
+			return strings.TrimSpace("dimmer " + path[len(path)-1].Node().Path())
+		}
+	}
+	return "dimmer"
 }
 
 func exitCode(err error, stderr io.Writer) int {

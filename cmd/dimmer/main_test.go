@@ -118,6 +118,11 @@ func TestCommands(t *testing.T) {
 			code:     exitUsage, err: "which project?",
 		},
 		{
+			name: "no project", args: "on new-checkout -e production",
+			requests: []exchange{{"GET /v1/projects", "", 200, `{"items":[]}`}},
+			code:     exitNotFound, err: "there is no project that this token may see",
+		},
+		{
 			name: "kill that one instance misses", args: "kill new-checkout -e production -p shop --reason errors --timeout 2s",
 			requests: []exchange{{"POST " + shopTargeting + "/kill", `{"reason":"errors","wait":"instances","timeout":"2s"}`, 202, receipt49of50}},
 			code:     exitUnconfirmed,
@@ -135,6 +140,14 @@ func TestCommands(t *testing.T) {
 			name: "nothing to clear", args: "clear new-checkout -e production -p shop --reason fixed",
 			requests: []exchange{{"GET " + shopTargeting + "/kills", "", 200, `{"items":[]}`}},
 			code:     exitNotFound, err: "is not killed in production",
+		},
+		{
+			name: "clear that breaks off says what it cleared", args: "clear new-checkout -e production -p shop --reason fixed --id A --id B -o json",
+			requests: []exchange{
+				{"DELETE " + shopTargeting + "/kills/A?reason=fixed", "", 200, `{"id":"A"}`},
+				{"DELETE " + shopTargeting + "/kills/B?reason=fixed", "", 503, `{"title":"Unavailable"}`},
+			},
+			code: exitUnavailable, out: []string{`"id": "A"`}, err: "Unavailable",
 		},
 		{
 			name: "delete gives the version it saw", args: "flags delete old -p shop",
@@ -164,6 +177,16 @@ func TestCommands(t *testing.T) {
 		},
 		{name: "missing reason", args: "kill new-checkout -e production", code: exitUsage, err: "--reason"},
 		{name: "unknown command", args: "explode", code: exitUsage, err: "Try dimmer --help"},
+		{name: "unknown command of a command", args: "tokens creat", code: exitUsage, err: "Try dimmer tokens --help"},
+		{name: "missing argument", args: "ramp new-checkout", code: exitUsage, err: "Try dimmer ramp --help"},
+		{name: "a file that is no JSON", args: "flags create x -p shop -f /dev/null", code: exitUsage, err: "-f /dev/null: it is not JSON"},
+		{
+			name: "there is no revision 0", args: "log 0 -p shop",
+			requests: []exchange{{"GET /v1/projects/shop/log/0", "", 404, `{"title":"Not found"}`}},
+			code:     exitNotFound, err: "Not found",
+		},
+		{name: "copy from what is no store", args: "migrate --from foo --to local:x", code: exitUsage, err: `--from: "foo" is not local:DIR`},
+		{name: "copy to what is no store", args: "migrate --from local:x --to etcd://x", code: exitUsage, err: `--to: unknown kind "etcd"`},
 		{name: "a token is no argument", args: "flags list --token dma_secret", code: exitUsage, err: "unknown flag --token"},
 		{
 			name: "not found", args: "flags get nope -p shop",
@@ -237,6 +260,28 @@ func TestServerThatDoesNotAnswer(t *testing.T) {
 	require.Equal(t, exitUnavailable, run([]string{"flags", "list", "-p", "shop"}, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "does not answer")
 	require.NotContains(t, stderr.String(), "dma_secret")
+}
+
+// TestMigrateFromNowhere: reading a store must not make one.
+func TestMigrateFromNowhere(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "typo"), filepath.Join(dir, "new")
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, exitUsage, run([]string{"migrate", "--from", "local:" + from, "--to", "local:" + to}, &stdout, &stderr))
+	require.Contains(t, stderr.String(), "there is no store in the folder "+from)
+	require.NoDirExists(t, from)
+	require.NoDirExists(t, to)
+}
+
+// TestHelpShowsDefaults: a placeholder does not hide what an option is when it is not given.
+func TestHelpShowsDefaults(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, exitOK, run([]string{"serve", "--help"}, &stdout, &stderr))
+	text := strings.Join(strings.Fields(stdout.String()), " ")
+	for _, want := range []string{"(default: 127.0.0.1:8080) ($DIMMER_HTTP)", "(default: local:.dimmer) ($DIMMER_STORE)", "(default: the only one there is) ($DIMMER_PROJECT)"} {
+		require.Contains(t, text, want)
+	}
+	require.Equal(t, 1, strings.Count(text, "default: host name"), "an option that tells its own default gets no second one")
 }
 
 // TestDevFile: the tokens of a development server go to that server on loopback, and nowhere else.

@@ -27,8 +27,8 @@ type migrated struct {
 
 // Run copies everything into an empty store, or nothing.
 func (c *migrateCmd) Run(a *app) (err error) {
-	if c.From == c.To {
-		return &exitError{exitUsage, errors.New("--from and --to are the same store")}
+	if err := c.check(); err != nil {
+		return &exitError{exitUsage, err}
 	}
 	log := newLogger(a.err, "warn", "text")
 	to, err := open(a.ctx, "--to", c.To, log)
@@ -59,6 +59,23 @@ func (c *migrateCmd) Run(a *app) (err error) {
 	}
 	fmt.Fprintf(&text, "copied %d scopes; %s", len(done), note)
 	return a.say(map[string]any{"items": done}, text.String())
+}
+
+// check finds what can be known to be wrong before a store is opened, which would make one.
+func (c *migrateCmd) check() error {
+	if c.From == c.To {
+		return errors.New("--from and --to are the same store")
+	}
+	if err := server.CheckStore(c.To); err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
+	if strings.HasPrefix(c.From, "file:") {
+		return nil
+	}
+	if err := server.CheckStoreIsThere(c.From); err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	return nil
 }
 
 // fill copies a store, or restores a backup. A restored one gets new epochs: whoever knows what was changed since the backup then takes a

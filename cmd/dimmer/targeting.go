@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -237,6 +238,9 @@ func (c *clearCmd) Run(a *app) error {
 	for _, id := range ids {
 		resp, err := api.do(a.ctx, request{method: http.MethodDelete, path: path + pathf("/%s", id), query: url.Values{"reason": {c.Reason}}})
 		if err != nil {
+			if a.globals.Output == "json" { // those before it are cleared all the same
+				err = errors.Join(err, a.say(map[string]any{"items": cleared}, ""))
+			}
 			return err
 		}
 		cleared = append(cleared, resp.body)

@@ -65,7 +65,7 @@ func (c Config) Normalise() Config {
 // Validate reports the first thing that cannot work, with the option to change.
 func (c Config) Validate() error {
 	if err := c.ValidateStore(); err != nil {
-		return err
+		return fmt.Errorf("--store: %w", err)
 	}
 	if _, local := c.LocalDir(); c.Dev && !local {
 		return fmt.Errorf("--dev keeps its tokens in the data folder: use it with --store local:DIR")
@@ -87,17 +87,17 @@ func (c Config) Validate() error {
 	return c.validateListeners()
 }
 
-// ValidateStore looks at the store alone.
+// ValidateStore looks at the store alone. The message does not name the option, which not every command calls --store.
 func (c Config) ValidateStore() error {
 	scheme, rest, ok := strings.Cut(c.Store, ":")
 	if !ok || rest == "" {
-		return fmt.Errorf("--store: %q is not local:DIR or a Redis URL", c.Store)
+		return fmt.Errorf("%q is not local:DIR or a Redis URL", c.Store)
 	}
 	switch scheme {
 	case "local", "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster":
 		return nil
 	}
-	return fmt.Errorf("--store: unknown kind %q; there are local:, redis://, redis+sentinel:// and redis+cluster://", scheme)
+	return fmt.Errorf("unknown kind %q; there are local:, redis://, redis+sentinel:// and redis+cluster://", scheme)
 }
 
 func (c Config) validateListeners() error {

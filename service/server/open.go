@@ -39,3 +39,17 @@ func OpenStore(ctx context.Context, url string, logger *slog.Logger) (store.Stor
 	}
 	return openStore(ctx, cfg, logger)
 }
+
+// CheckStore reports why a URL cannot be a store's, without opening anything.
+func CheckStore(url string) error { return config.Config{Store: url}.ValidateStore() }
+
+// CheckStoreIsThere is CheckStore for a store that is to be read: opening a folder that holds none would make one.
+func CheckStoreIsThere(url string) error {
+	if err := CheckStore(url); err != nil {
+		return err
+	}
+	if dir, local := (config.Config{Store: url}).LocalDir(); local && !localstore.Exists(dir) {
+		return fmt.Errorf("there is no store in the folder %s", dir)
+	}
+	return nil
+}

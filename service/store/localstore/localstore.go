@@ -89,6 +89,16 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
+// Exists reports whether the folder holds a store, or held one; Open would make it otherwise.
+func Exists(dir string) bool {
+	for _, name := range []string{fileName, markName} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Open opens a directory, and makes it when it is not there. Errors: [store.ErrLocked] when another process has it open; a feature.Error that names the file when
 // it is damaged or of a later version.
 func Open(dir string, opts Options) (*Store, error) {
