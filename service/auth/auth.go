@@ -6,6 +6,7 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"crypto/subtle"
 	"encoding/hex"
 	"strings"
@@ -27,6 +28,14 @@ type Options struct {
 	// authentication, and has to be cheap.
 	System func() *store.State
 	Clock  func() time.Time // nil: time.Now
+	// Store keeps sessions, and Sync brings System to where the store stands. Without them there are no sessions.
+	Store Committer
+	Sync  func(context.Context) (*store.State, error)
+}
+
+// Committer is what sessions need of a store.
+type Committer interface {
+	Commit(ctx context.Context, txn store.Txn) (store.Committed, error)
 }
 
 // Service authenticates. All methods may be called concurrently.
@@ -44,6 +53,13 @@ type entry struct {
 	usable    bool // it has a hash; one without is nobody's
 	principal policy.Principal
 	used      atomic.Int64 // Unix milliseconds; 0: not since this process knows it
+}
+
+// touch notes that the token was used. Only ever forward, and at most once a second: it is one cache line that all requests with the token share.
+func (e *entry) touch(now time.Time) {
+	if at, last := now.UnixMilli(), e.used.Load(); at-last >= 1000 {
+		e.used.CompareAndSwap(last, at)
+	}
 }
 
 // New makes a Service. It starts nothing.
@@ -75,16 +91,13 @@ func (s *Service) Authenticate(text, address string) (policy.Principal, error) {
 	if e == nil || !e.usable || subtle.ConstantTimeCompare(e.hash[:], t.hash[:]) != 1 || policy.Kind(e.token.Kind) != t.kind || !e.token.Live(now) {
 		return policy.Principal{}, errUnknown
 	}
-	// Only ever forward, and at most once a second: it is one cache line that all requests with the token share.
-	if at, last := now.UnixMilli(), e.used.Load(); at-last >= 1000 {
-		e.used.CompareAndSwap(last, at)
-	}
+	e.touch(now)
 	p := e.principal
 	p.Address = address
 	return p, nil
 }
 
-// Check says whether the token behind a principal is still good: nil, or unauthenticated. Open streams ask it every two seconds or less, so that a
+// Check says whether the token behind a principal, and its session if it came with one, is still good: nil, or unauthenticated. Open streams ask it every two seconds or less, so that a
 // revocation reaches them. A principal that no token stands behind (the controller) is always good.
 func (s *Service) Check(p policy.Principal) error {
 	id, ok := strings.CutPrefix(p.ID, "token:")
@@ -98,7 +111,14 @@ func (s *Service) Check(p policy.Principal) error {
 	if e == nil || !e.token.Live(s.opts.Clock()) {
 		return errUnknown
 	}
-	return nil
+	if p.Session == "" {
+		return nil
+	}
+	in, err := s.standIn(collSession, p.Session)
+	if err == nil && in == nil {
+		err = errNoSession
+	}
+	return err
 }
 
 // Used is when each token was last used, as far as this process saw it.

@@ -58,6 +58,7 @@ type Principal struct {
 	Role        Role   // of an admin principal
 	Address     string // the peer's address
 	Expires     time.Time
+	Session     string // the id of the browser session that it came with; empty: it showed its token
 }
 
 // Action names one thing that can be done. Every route and RPC declares exactly one.
@@ -89,7 +90,8 @@ const (
 	EvaluateTrace    Action = "evaluate.trace" // reveals rules
 	EvaluateClient   Action = "evaluate.client"
 	Sync             Action = "sync"
-	StoreManage      Action = "store.manage" // backup, adopt
+	StoreManage      Action = "store.manage"  // backup, adopt
+	SignIn           Action = "session.start" // trade a token for a browser's session
 	// Whoami is for any authenticated principal.
 	Whoami Action = "whoami"
 )
@@ -127,6 +129,7 @@ var grants = map[Action]grant{
 	EvaluateClient:   {role: RoleViewer, others: []Kind{KindServer, KindClient}},
 	Sync:             {role: RoleAdmin, others: []Kind{KindServer}},
 	StoreManage:      {role: RoleAdmin},
+	SignIn:           {role: RoleViewer},
 	Whoami:           {role: RoleViewer, others: []Kind{KindServer, KindClient, KindKill}},
 }
 
@@ -185,11 +188,11 @@ func (g grant) allows(p Principal) bool {
 
 // installationWide are the actions that a principal bound to a project may do without naming one: lists are filtered to
 // what it may see.
-var installationWide = map[Action]bool{ProjectRead: true, Whoami: true}
+var installationWide = map[Action]bool{ProjectRead: true, SignIn: true, Whoami: true}
 
 // projectReads are the reads of project-wide documents that a principal bound to an environment needs.
 var projectReads = map[Action]bool{
-	ProjectRead: true, EnvironmentRead: true, FlagRead: true, SegmentRead: true, EventRead: true, LogRead: true, InstanceRead: true, KillRead: true, Whoami: true,
+	ProjectRead: true, EnvironmentRead: true, FlagRead: true, SegmentRead: true, EventRead: true, LogRead: true, InstanceRead: true, KillRead: true, SignIn: true, Whoami: true,
 }
 
 func denied(p Principal, a Action) error {

@@ -38,6 +38,7 @@ var may = map[Action]string{
 	EvaluateClient:   "viewer operator editor admin server client",
 	Sync:             "admin server",
 	StoreManage:      "admin",
+	SignIn:           "viewer operator editor admin",
 	Whoami:           "viewer operator editor admin server client kill",
 }
 
@@ -94,14 +95,14 @@ func TestBeyond(t *testing.T) {
 	admin := Principal{Kind: KindAdmin, Role: RoleAdmin, Project: "shop"}
 	for _, a := range Actions() {
 		err := Can(admin, a, Resource{})
-		if a == ProjectRead || a == Whoami {
+		if a == ProjectRead || a == SignIn || a == Whoami {
 			require.NoError(t, err, a)
 		} else {
 			require.Equal(t, feature.CodeDenied, feature.CodeOf(err), a)
 		}
 	}
 	admin.Environment = "production"
-	reads := []Action{ProjectRead, EnvironmentRead, FlagRead, SegmentRead, EventRead, LogRead, InstanceRead, KillRead, Whoami}
+	reads := []Action{ProjectRead, EnvironmentRead, FlagRead, SegmentRead, EventRead, LogRead, InstanceRead, KillRead, SignIn, Whoami}
 	for _, a := range Actions() {
 		err := Can(admin, a, Resource{Project: "shop"})
 		if slices.Contains(reads, a) {
