@@ -2,6 +2,9 @@ module github.com/dimmerhq/dimmer
 
 go 1.26.0
 
+// npm packages may hold Go files, which are no business of ours.
+ignore node_modules
+
 require (
 	github.com/Masterminds/semver/v3 v3.5.0
 	github.com/alecthomas/kong v1.17.0

@@ -1,0 +1,3 @@
+export function Environments() {
+  return <h1>Environments</h1>
+}

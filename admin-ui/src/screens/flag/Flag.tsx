@@ -1,0 +1,3 @@
+export function Flag() {
+  return <h1>Flag</h1>
+}

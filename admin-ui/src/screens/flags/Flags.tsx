@@ -1,0 +1,3 @@
+export function Flags() {
+  return <h1>Flags</h1>
+}

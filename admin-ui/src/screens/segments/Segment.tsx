@@ -1,0 +1,3 @@
+export function Segment() {
+  return <h1>Segment</h1>
+}

@@ -1,0 +1,3 @@
+export function NoProject() {
+  return <h1>No project</h1>
+}
