@@ -115,6 +115,9 @@ func placeOf(c store.Change) (flag, environment string) {
 	case "segmentlist":
 		environment, _, _ := strings.Cut(c.Key.ID, "/")
 		return "", environment
+	case noteKey.Collection:
+		n, _ := feature.Decode[note](c.After)
+		return n.place()
 	case "ruleset":
 		if kind, key := compile.ParseID(c.Key.ID); kind == "flag" {
 			return key, rest
@@ -142,9 +145,9 @@ func shownChanges(changes []store.Change, p policy.Principal) []store.Change {
 	return out
 }
 
-// authored says whether people write a document: it is neither of a ruleset nor a list's shard.
+// authored says whether people write a document: it is neither of a ruleset, nor a list's shard, nor a note.
 func authored(k store.Key) bool {
-	if _, served := rulesetEnvironment(k); served {
+	if _, served := rulesetEnvironment(k); served || k == noteKey {
 		return false
 	}
 	return !strings.HasPrefix(k.Collection, "segmentlist/") || !strings.Contains(k.ID, "/")

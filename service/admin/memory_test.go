@@ -22,6 +22,7 @@ type memory struct {
 	before  func(store.Txn) error // asked before a commit; an error stops it
 	after   func(store.Txn) error // asked after a commit; an error is answered though it was made
 	down    error                 // answered by every call while it is set
+	alone   bool                  // no replica has what is committed
 	classes []store.Class         // of the commits that were made
 	dropped []string
 }
@@ -87,7 +88,11 @@ func (m *memory) commit(txn store.Txn) (store.Committed, error) {
 	m.classes = append(m.classes, txn.Class)
 	close(s.changed)
 	s.changed = make(chan struct{})
-	return store.Committed{Head: next.Head(), Durability: store.Confirmed}, nil
+	durability := store.Confirmed
+	if m.alone {
+		durability = store.Unconfirmed
+	}
+	return store.Committed{Head: next.Head(), Durability: durability}, nil
 }
 
 func (m *memory) Recorded(_ context.Context, scope, key string) (store.Record, bool, error) {

@@ -22,6 +22,7 @@ type scope struct {
 	rulesets map[string]*compiled
 	pending  map[string]*attempt // by idempotency key, while in flight
 	purged   time.Time           // when tombstones were last looked for
+	vouching vouching
 }
 
 // compiled is an environment's ruleset as it is in a state. Both are immutable.

@@ -37,9 +37,10 @@ type attempt struct {
 
 // answer is what an idempotency record holds.
 type answer struct {
-	Epoch   int64           `json:"epoch"`
-	Version int64           `json:"version,omitempty"`
-	Result  json.RawMessage `json:"result,omitempty"`
+	Epoch     int64           `json:"epoch"`
+	Version   int64           `json:"version,omitempty"`
+	Unchanged bool            `json:"unchanged,omitempty"`
+	Result    json.RawMessage `json:"result,omitempty"`
 }
 
 // write runs fn on drafts until one of them is committed, and returns what fn returned then.
@@ -127,7 +128,8 @@ func replayed[T any](ctx context.Context, a *attempt) (T, Written, bool, error) 
 	if err := json.Unmarshal(r.Answer, &kept); err != nil {
 		return result, Written{}, true, feature.Internal(err, "decode the answer to an earlier request")
 	}
-	w := Written{Revision: r.Revision, Epoch: kept.Epoch, Version: kept.Version, Durability: store.Unconfirmed, Replayed: !a.own}
+	w := Written{Revision: r.Revision, Epoch: kept.Epoch, Version: kept.Version, Replayed: !a.own, Unchanged: kept.Unchanged}
+	w.Durability, _ = a.scope.vouchFor(store.Cursor{Epoch: w.Epoch, Revision: w.Revision}, a.s.opts.Clock())
 	if kept.Result != nil {
 		if err := json.Unmarshal(kept.Result, &result); err != nil {
 			return result, w, true, feature.Internal(err, "decode the answer to an earlier request")
@@ -143,9 +145,9 @@ func dryRun[T any](ctx context.Context, a *attempt, fn func(*Draft) (T, error)) 
 	if err != nil {
 		return none, Written{}, err
 	}
-	result, changes, _, d, err := prepare(ctx, a, state, fn)
+	result, m, err := prepare(ctx, a, state, fn)
 	head := state.Head()
-	return result, Written{Revision: head.Revision, Epoch: head.Epoch, Version: d.version, Unchanged: len(changes) == 0}, err
+	return result, Written{Revision: head.Revision, Epoch: head.Epoch, Version: m.draft.version, Unchanged: len(m.changes) == 0}, err
 }
 
 // commit is the loop of write, inside the queue.
@@ -156,8 +158,8 @@ func commit[T any](ctx context.Context, a *attempt, fn func(*Draft) (T, error)) 
 		return none, Written{}, err
 	}
 	for {
-		result, changes, rulesets, d, err := prepare(ctx, a, state, fn)
-		if err != nil || len(changes) == 0 {
+		result, made, err := prepare(ctx, a, state, fn)
+		if err != nil || len(made.changes) == 0 {
 			next, again, syncErr := a.fresher(ctx, state, err)
 			if syncErr != nil {
 				return none, Written{}, syncErr
@@ -169,12 +171,21 @@ func commit[T any](ctx context.Context, a *attempt, fn func(*Draft) (T, error)) 
 			if recorded, w, found, lookErr := settle(ctx, a, sent); found || lookErr != nil {
 				return recorded, w, lookErr
 			}
-			head := state.Head()
-			return result, Written{Revision: head.Revision, Epoch: head.Epoch, Durability: store.Confirmed, Version: d.version, Unchanged: true}, err
+			if err != nil {
+				return result, Written{}, err
+			}
+			w, done, err := a.unchanged(state, &made)
+			if err != nil || done {
+				return result, w, err
+			}
 		}
-		w, err := a.try(ctx, d, state, changes, rulesets, result)
+		w, err := a.try(ctx, state, &made, result)
 		if err == nil {
 			return result, w, nil
+		}
+		if made.unchanged && a.own && !errors.Is(err, store.ErrConflict) {
+			head := state.Head() // nothing was asked for but what is there; only what it would survive is not known
+			return result, Written{Revision: head.Revision, Epoch: head.Epoch, Durability: store.Unconfirmed, Version: made.draft.version, Unchanged: true}, nil
 		}
 		if errors.Is(err, store.ErrDuplicate) {
 			recorded, w, found, err := settle(ctx, a, sent)
@@ -192,16 +203,22 @@ func commit[T any](ctx context.Context, a *attempt, fn func(*Draft) (T, error)) 
 	}
 }
 
+// made is what a draft came to.
+type made struct {
+	draft     *Draft
+	changes   []store.Change
+	rulesets  map[string]*compile.Ruleset
+	unchanged bool // the changes are no more than a note
+}
+
 // prepare runs fn on a draft of a state and completes what it made.
-func prepare[T any](
-	ctx context.Context, a *attempt, state *store.State, fn func(*Draft) (T, error),
-) (result T, changes []store.Change, rulesets map[string]*compile.Ruleset, d *Draft, err error) {
-	d = a.s.newDraft(ctx, a.call, a.change.scope, state)
-	d.urgent = a.change.class == store.ClassKill
-	if result, err = fn(d); err == nil {
-		changes, rulesets, err = d.finish()
+func prepare[T any](ctx context.Context, a *attempt, state *store.State, fn func(*Draft) (T, error)) (result T, m made, err error) {
+	m.draft = a.s.newDraft(ctx, a.call, a.change.scope, state)
+	m.draft.urgent = a.change.class == store.ClassKill
+	if result, err = fn(m.draft); err == nil {
+		m.changes, m.rulesets, err = m.draft.finish()
 	}
-	return result, changes, rulesets, d, err
+	return result, m, err
 }
 
 // settle answers from the record of this call's key: that of the client's earlier request, or of an attempt of this very call
@@ -217,20 +234,21 @@ func settle[T any](ctx context.Context, a *attempt, sent T) (T, Written, bool, e
 	return result, w, found, err
 }
 
-// try makes one attempt to commit a draft.
-func (a *attempt) try(ctx context.Context, d *Draft, state *store.State, changes []store.Change, rulesets map[string]*compile.Ruleset, result any) (Written, error) {
+// try makes one attempt to commit what a draft came to.
+func (a *attempt) try(ctx context.Context, state *store.State, m *made, result any) (Written, error) {
+	d := m.draft
 	meta := store.Meta{
 		At: d.now, Actor: a.call.Principal.ID, Verb: a.change.verb, Target: a.change.target, Reason: a.call.Reason, Address: a.call.Principal.Address,
 	}
-	entry, err := store.Seal(state.Head(), meta, changes)
+	entry, err := store.Seal(state.Head(), meta, m.changes)
 	if err != nil {
 		return Written{}, fromStore(err)
 	}
 	class := a.change.class
-	if class == store.ClassNormal && !d.raises {
+	if class == store.ClassNormal && (!d.raises || m.unchanged) {
 		class = store.ClassLowering
 	}
-	if a.idem.Answer, err = a.answer(d, result); err != nil {
+	if a.idem.Answer, err = a.answer(m, entry.Epoch, result); err != nil {
 		return Written{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.s.opts.CommitTimeout)
@@ -240,15 +258,18 @@ func (a *attempt) try(ctx context.Context, d *Draft, state *store.State, changes
 	if err != nil {
 		return Written{}, err
 	}
+	a.scope.acknowledged(done, a.s.opts.Clock())
 	if next, err := state.Apply(entry); err == nil {
-		a.scope.committed(next, rulesets, d)
+		a.scope.committed(next, m.rulesets, d)
 	}
-	return Written{Revision: done.Head.Revision, Epoch: done.Head.Epoch, Durability: done.Durability, Version: d.version}, nil
+	return Written{
+		Revision: done.Head.Revision, Epoch: done.Head.Epoch, Durability: done.Durability, Version: d.version, Unchanged: m.unchanged,
+	}, nil
 }
 
 // answer encodes what a repetition of a client's request is to be told. Nobody but this call repeats one with an own key.
-func (a *attempt) answer(d *Draft, result any) ([]byte, error) {
-	kept := answer{Epoch: d.base.Head().Epoch, Version: d.version}
+func (a *attempt) answer(m *made, epoch int64, result any) ([]byte, error) {
+	kept := answer{Epoch: epoch, Version: m.draft.version, Unchanged: m.unchanged}
 	if !a.own {
 		data, err := feature.Encode(result)
 		if err != nil {

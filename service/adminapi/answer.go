@@ -52,7 +52,7 @@ func callOf(ctx context.Context, reason string) admin.Call {
 // wrote puts what became of a change into the answer's headers.
 func wrote(ctx context.Context, w admin.Written) {
 	req := requestOf(ctx)
-	if req == nil {
+	if req == nil || w == (admin.Written{}) { // nothing became of it
 		return
 	}
 	req.head.Set("Dimmer-Revision", strconv.FormatInt(w.Revision, 10))
