@@ -11,7 +11,7 @@ import {
 } from '@tanstack/react-router'
 import { projectsQuery } from '../api/queries'
 import { Broken, NotFound } from './failure'
-import { environmentsSearch, flagSearch, flagsSearch, instancesSearch, logSearch, signInSearch } from './search'
+import { environmentsSearch, flagSearch, flagsSearch, instancesSearch, logSearch, segmentSearch, segmentsSearch, signInSearch } from './search'
 import { session } from './session'
 import { Shell } from './shell'
 
@@ -75,12 +75,14 @@ const flag = createRoute({
 const segments = createRoute({
   getParentRoute: () => project,
   path: 'segments',
+  validateSearch: segmentsSearch,
   component: lazyRouteComponent(() => import('../screens/segments/Segments'), 'Segments'),
 })
 
 const segment = createRoute({
   getParentRoute: () => project,
   path: 'segments/$segment',
+  validateSearch: segmentSearch,
   component: lazyRouteComponent(() => import('../screens/segments/Segment'), 'Segment'),
 })
 

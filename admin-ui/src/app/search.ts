@@ -4,6 +4,8 @@ export type FlagsSearch = { q?: string; tag?: string; type?: string; owner?: str
 export type FlagTab = 'targeting' | 'history' | 'evaluate'
 export type FlagSearch = { env?: string; tab?: FlagTab }
 export type EnvironmentsSearch = { compare?: string; flag?: string }
+export type SegmentsSearch = { q?: string }
+export type SegmentSearch = { env?: string }
 export type LogSearch = { flag?: string; actor?: string; env?: string; rev?: string }
 export type InstancesSearch = { env?: string; q?: string; state?: string }
 export type SignInSearch = { next?: string }
@@ -22,6 +24,8 @@ const tabs: readonly string[] = ['targeting', 'history', 'evaluate'] satisfies F
 
 export const flagsSearch = (raw: Raw): FlagsSearch => pick(raw, 'q', 'tag', 'type', 'owner', 'state', 'kind', 'sort', 'archived')
 export const environmentsSearch = (raw: Raw): EnvironmentsSearch => pick(raw, 'compare', 'flag')
+export const segmentsSearch = (raw: Raw): SegmentsSearch => pick(raw, 'q')
+export const segmentSearch = (raw: Raw): SegmentSearch => pick(raw, 'env')
 export const logSearch = (raw: Raw): LogSearch => pick(raw, 'flag', 'actor', 'env', 'rev')
 export const instancesSearch = (raw: Raw): InstancesSearch => pick(raw, 'env', 'q', 'state')
 export const signInSearch = (raw: Raw): SignInSearch => pick(raw, 'next')
