@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/dimmerhq/dimmer/service/feature"
 	"github.com/dimmerhq/dimmer/service/policy"
@@ -11,6 +12,7 @@ import (
 
 // FlagFilter chooses flags; empty fields do not matter.
 type FlagFilter struct {
+	Key      string // the flag itself: at most one
 	Query    string // part of the key, name or description, whatever the case
 	Tag      string
 	Type     string
@@ -33,6 +35,8 @@ type Exposure struct {
 	Exposure feature.Percent `json:"exposure"` // of the default; a variant served to all is 100
 	Rules    int             `json:"rules"`
 	Version  int64           `json:"version"`
+	// KilledAt is when the oldest of its kills was made that are not cleared; nil when there are none.
+	KilledAt *time.Time `json:"killedAt,omitempty"`
 }
 
 // ListFlags lists flags by key.
@@ -47,7 +51,7 @@ func (s *Service) ListFlags(ctx context.Context, call Call, project string, filt
 			environments = append(environments, key)
 		}
 	}
-	killed := map[string]map[string]bool{}
+	killed := map[string]map[string]time.Time{}
 	for _, e := range environments {
 		if killed[e], err = killedFlags(state, e); err != nil {
 			return Paged[FlagState]{}, err
@@ -76,6 +80,7 @@ func (s *Service) ListFlags(ctx context.Context, call Call, project string, filt
 
 func (q FlagFilter) matches(f *feature.Flag) bool {
 	return f.Archived == q.Archived &&
+		(q.Key == "" || f.Key == q.Key) &&
 		(q.Tag == "" || slices.Contains(f.Tags, q.Tag)) &&
 		(q.Type == "" || f.Type == q.Type) &&
 		(q.Kind == "" || f.Kind == q.Kind) &&
@@ -83,15 +88,19 @@ func (q FlagFilter) matches(f *feature.Flag) bool {
 		(q.Query == "" || containsFold(q.Query, f.Key, f.Name, f.Description))
 }
 
-func summary(f *feature.Flag, t *feature.Targeting, killed bool) Exposure {
+// summary is what a flag does. A zero killed: it is not.
+func summary(f *feature.Flag, t *feature.Targeting, killed time.Time) Exposure {
 	out := Exposure{Rules: len(t.Rules), Version: t.Version, Exposure: feature.All, State: "on"}
+	if !killed.IsZero() {
+		out.KilledAt = &killed
+	}
 	if t.Default.Distribution != nil {
 		out.Exposure, out.State = t.Default.Distribution.Exposure, "exposure"
 	}
 	switch {
 	case f.Archived:
 		out.State = "archived"
-	case killed:
+	case out.KilledAt != nil:
 		out.State = "killed"
 	case !t.Enabled:
 		out.State = "off"
@@ -101,16 +110,16 @@ func summary(f *feature.Flag, t *feature.Targeting, killed bool) Exposure {
 	return out
 }
 
-// killedFlags are the flags of an environment that have a kill which is not cleared.
-func killedFlags(state *store.State, environment string) (map[string]bool, error) {
-	out := map[string]bool{}
+// killedFlags are the flags of an environment that have a kill which is not cleared, and when the oldest of these was made.
+func killedFlags(state *store.State, environment string) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
 	for _, data := range state.List(killCollection(environment)) {
 		k, err := feature.Decode[feature.Kill](data)
 		if err != nil {
 			return nil, err
 		}
-		if k.Cleared == nil {
-			out[k.Flag] = true
+		if since, there := out[k.Flag]; k.Cleared == nil && (!there || k.At.Before(since)) {
+			out[k.Flag] = k.At
 		}
 	}
 	return out, nil

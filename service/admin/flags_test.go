@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/dimmerhq/dimmer/evaluator"
 	"github.com/dimmerhq/dimmer/service/feature"
@@ -176,6 +177,32 @@ func TestListFlags(t *testing.T) {
 	require.NotContains(t, got.Items[0].Environments, "production")
 	_, err = w.a.ListFlags(w.ctx, root(), "shop", FlagFilter{}, Page{Limit: 1001})
 	requireCode(t, feature.CodeInvalid, err)
+}
+
+func TestListFlagsSaysSinceWhenAFlagIsKilled(t *testing.T) {
+	w := newWorld(t)
+	w.flag("a")
+	w.flag("ab") // not found by the key of another
+	killed := func() *time.Time {
+		got, err := w.a.ListFlags(w.ctx, root(), "shop", FlagFilter{Key: "a"}, Page{})
+		require.NoError(t, err)
+		require.Len(t, got.Items, 1)
+		require.Nil(t, got.Items[0].Environments["staging"].KilledAt)
+		return got.Items[0].Environments["production"].KilledAt
+	}
+	require.Nil(t, killed())
+	first, _, err := w.a.Kill(w.ctx, root(), "shop", "a", "production")
+	require.NoError(t, err)
+	w.clock.add(time.Minute)
+	second, _, err := w.a.Kill(w.ctx, root(), "shop", "a", "production")
+	require.NoError(t, err)
+	require.Equal(t, first.At, *killed())
+	_, _, err = w.a.ClearKill(w.ctx, root(), "shop", "a", "production", first.ID)
+	require.NoError(t, err)
+	require.Equal(t, second.At, *killed())
+	_, _, err = w.a.ClearKill(w.ctx, root(), "shop", "a", "production", second.ID)
+	require.NoError(t, err)
+	require.Nil(t, killed())
 }
 
 func TestJSONSchemaIsChecked(t *testing.T) {
