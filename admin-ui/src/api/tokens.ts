@@ -1,0 +1,33 @@
+import { queryOptions } from '@tanstack/react-query'
+import { type Schemas, ask, change, client, once } from './client'
+import { keys } from './queries'
+import { reasonQuery } from './reason'
+
+/** A project's tokens, without secrets. The event stream of a project does not tell of tokens, so that a shown list asks now and then. */
+export function tokensQuery(project: string) {
+  return queryOptions({
+    queryKey: keys.tokens(project),
+    queryFn: ({ signal }) => ask(client.GET('/v1/projects/{project}/tokens', { params: { path: { project } }, signal })),
+    select: (list) => list.items,
+    staleTime: 10_000,
+  })
+}
+
+/** Makes a token. The answer to a repetition with the same key has no secret: it is shown once. */
+export function createToken(project: string, token: Schemas['TokenRequest'], reason: string, key: string) {
+  return change(client.POST('/v1/projects/{project}/tokens', { params: { path: { project }, query: reasonQuery(reason), header: once(key) }, body: token }))
+}
+
+/** Makes a successor; the old one lives on for the overlap, such as 24h. */
+export function rotateToken(project: string, token: string, overlap: string, reason: string, key: string) {
+  return change(
+    client.POST('/v1/projects/{project}/tokens/{token}/rotate', {
+      params: { path: { project, token }, header: once(key) },
+      body: { overlap, ...reasonQuery(reason) },
+    }),
+  )
+}
+
+export function revokeToken(project: string, token: string, reason: string) {
+  return change(client.DELETE('/v1/projects/{project}/tokens/{token}', { params: { path: { project, token }, query: reasonQuery(reason), header: once() } }))
+}
