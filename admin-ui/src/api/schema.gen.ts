@@ -21,6 +21,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in, and until when */
+        get: operations["GetSession"];
+        put?: never;
+        /**
+         * Trade an admin token, or the code of a sign-in link, for a session in a cookie
+         * @description For browsers; programs send their token with each request. The cookie is `__Host-dimmer` (Secure, HttpOnly, SameSite=Lax), or `dimmer_dev`
+         *     over plain HTTP on loopback. Everything that the token may do can be done with it, from the same origin. The session ends after 24 hours,
+         *     with its token, or when it is deleted. One address may try once a second, 60 times at once.
+         */
+        post: operations["SignIn"];
+        /** End the session, on every node and for good */
+        delete: operations["SignOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a code that signs the caller in to the UI once, within 10 minutes: /signin#code=… */
+        post: operations["CreateSignInCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects": {
         parameters: {
             query?: never;
@@ -882,6 +923,24 @@ export interface components {
             /** Format: date-time */
             expires?: string;
         };
+        Session: {
+            principal: components["schemas"]["Principal"];
+            /**
+             * Format: date-time
+             * @description When the session ends, or the token that was shown; absent: never.
+             */
+            expires?: string;
+        };
+        /** @description Exactly one of the two. */
+        SessionRequest: {
+            token?: string;
+            code?: string;
+        };
+        SignInCode: {
+            code: string;
+            /** Format: date-time */
+            expires: string;
+        };
         Project: {
             key: string;
             name?: string;
@@ -967,6 +1026,11 @@ export interface components {
                     rules?: number;
                     /** Format: int64 */
                     version?: number;
+                    /**
+                     * Format: date-time
+                     * @description When the oldest of its kills was made that are not cleared.
+                     */
+                    killedAt?: string;
                 };
             };
         };
@@ -1467,6 +1531,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Principal"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    SignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionRequest"];
+            };
+        };
+        responses: {
+            /** @description Session */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    SignOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateSignInCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description SignInCode */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInCode"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -2092,6 +2242,7 @@ export interface operations {
                 /** @description Archived flags instead of the others. */
                 archived?: components["parameters"]["archivedParam"];
                 environment?: components["parameters"]["environmentParam"];
+                flag?: components["parameters"]["flagParam"];
             };
             header?: never;
             path: {

@@ -1,6 +1,6 @@
 // Search parameters of the routes: everything that a screen shows stands in the URL, and each value is text. Empty values are left out.
 
-export type FlagsSearch = { q?: string; tag?: string; type?: string; owner?: string; state?: string; kind?: string; sort?: string; archived?: string }
+export type FlagsSearch = { env?: string; q?: string; tag?: string; type?: string; owner?: string; state?: string; kind?: string; sort?: string; archived?: string }
 export type FlagTab = 'targeting' | 'history' | 'evaluate'
 export type FlagSearch = { env?: string; tab?: FlagTab }
 export type EnvironmentsSearch = { compare?: string; flag?: string }
@@ -22,7 +22,7 @@ function pick<K extends string>(search: Record<string, unknown>, ...names: K[]):
 type Raw = Record<string, unknown>
 const tabs: readonly string[] = ['targeting', 'history', 'evaluate'] satisfies FlagTab[]
 
-export const flagsSearch = (raw: Raw): FlagsSearch => pick(raw, 'q', 'tag', 'type', 'owner', 'state', 'kind', 'sort', 'archived')
+export const flagsSearch = (raw: Raw): FlagsSearch => pick(raw, 'env', 'q', 'tag', 'type', 'owner', 'state', 'kind', 'sort', 'archived')
 export const environmentsSearch = (raw: Raw): EnvironmentsSearch => pick(raw, 'compare', 'flag')
 export const segmentsSearch = (raw: Raw): SegmentsSearch => pick(raw, 'q')
 export const segmentSearch = (raw: Raw): SegmentSearch => pick(raw, 'env')

@@ -28,10 +28,12 @@ async function call(method: string, path: string, body?: unknown): Promise<Respo
   }
 }
 
-async function principalOf(response: Response): Promise<Principal> {
+type Session = components['schemas']['Session']
+
+async function bodyOf<T>(response: Response): Promise<T> {
   const body: unknown = await response.json().catch(() => undefined)
   if (!response.ok) throw problemOf(body, response)
-  return body as Principal
+  return body as T
 }
 
 const noSessions = (status: number) => status === 404 || status === 405
@@ -52,26 +54,27 @@ export const session = {
   async load(): Promise<SessionState> {
     if (state.kind !== 'unknown') return state
     const response = await call('GET', '/v1/session')
-    if (response.ok) set({ kind: 'in', principal: await principalOf(response) })
+    if (response.ok) set({ kind: 'in', principal: (await bodyOf<Session>(response)).principal })
     else if (response.status === 401 || noSessions(response.status)) set({ kind: 'out' })
-    else await principalOf(response)
+    else await bodyOf(response)
     return state
   },
   // signIn takes a token or a one-time code; it throws a ProblemError that says what is wrong with it.
   async signIn(how: { token: string } | { code: string }): Promise<Principal> {
-    let response = await call('POST', '/v1/session', how)
+    const response = await call('POST', '/v1/session', how)
+    let principal: Principal
     if (noSessions(response.status) && 'token' in how) {
       bearer = how.token
-      response = await call('GET', '/v1/whoami')
-      if (!response.ok) bearer = undefined
+      principal = await bodyOf<Principal>(await call('GET', '/v1/whoami'))
+    } else {
+      principal = (await bodyOf<Session>(response)).principal
     }
-    const principal = await principalOf(response)
     set({ kind: 'in', principal })
     return principal
   },
   async signOut(): Promise<void> {
     const response = await call('DELETE', '/v1/session')
-    if (!response.ok && response.status !== 401 && !noSessions(response.status)) await principalOf(response)
+    if (!response.ok && response.status !== 401 && !noSessions(response.status)) await bodyOf(response)
     bearer = undefined
     set({ kind: 'out' })
   },

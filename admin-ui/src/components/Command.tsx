@@ -1,0 +1,22 @@
+import { Button } from '@mantine/core'
+import { useState } from 'react'
+import classes from './Command.module.css'
+import { CheckIcon, CopyIcon } from './icons'
+
+// Command is a line to type in a terminal, with a button that copies it.
+export function Command({ children }: { children: string }) {
+  const [copied, setCopied] = useState(false)
+  const copy = async () => {
+    await navigator.clipboard.writeText(children)
+    setCopied(true)
+    window.setTimeout(() => setCopied(false), 2000)
+  }
+  return (
+    <div className={classes.command}>
+      <code className={classes.text}>{children}</code>
+      <Button size="compact-sm" leftSection={copied ? <CheckIcon size={16} /> : <CopyIcon size={16} />} onClick={() => void copy()}>
+        {copied ? 'Copied' : 'Copy'}
+      </Button>
+    </div>
+  )
+}
