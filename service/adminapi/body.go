@@ -42,7 +42,14 @@ func readBody(op *operation, w http.ResponseWriter, r *http.Request) ([]byte, er
 	// Not every ResponseWriter can do this (tests' recorders cannot); the server's own timeouts then have to do.
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := readAll(r, limit)
-	_ = control.SetReadDeadline(time.Time{})
+	if err != nil || len(body) > limit {
+		// net/http reads on before it answers, so that the connection can be used again: the deadline has to stay, or whoever sends
+		// a byte an hour keeps a connection and a goroutine for ever. What is left of this body is not worth waiting for.
+		_ = control.SetReadDeadline(time.Now())
+		w.Header().Set("Connection", "close")
+	} else {
+		_ = control.SetReadDeadline(time.Time{}) // or it would end what the handler waits for
+	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, feature.Malformed("", "the body did not arrive within %s", bodyTimeout)
