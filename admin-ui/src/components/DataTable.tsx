@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import classes from './datatable.module.css'
+import classes from './DataTable.module.css'
 
 export interface Column<T> {
   key: string

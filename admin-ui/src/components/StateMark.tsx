@@ -1,4 +1,4 @@
-import classes from './mark.module.css'
+import classes from './StateMark.module.css'
 
 export type Shape = 'full' | 'half' | 'cross' | 'ring' | 'clock'
 
@@ -11,8 +11,8 @@ const paths: Record<Shape, string> = {
 }
 const filled: readonly Shape[] = ['full', 'half']
 
-// Mark is a state by shape and word, never by colour alone; only what is safe is green, and only harm red.
-export function Mark({ shape, tone = 'plain', children }: { shape: Shape; tone?: 'safe' | 'harm' | 'plain' | 'dim'; children: string }) {
+// StateMark is a state by shape and word, never by colour alone; only what is safe is green, and only harm red.
+export function StateMark({ shape, tone = 'plain', children }: { shape: Shape; tone?: 'safe' | 'harm' | 'plain' | 'dim'; children: string }) {
   return (
     <span className={classes.mark} data-tone={tone}>
       <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden className={filled.includes(shape) ? classes.filled : undefined}>
