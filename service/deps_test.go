@@ -38,6 +38,7 @@ pure evaluator                    → murmur3
 pure service/feature              → evaluator
 pure service/compile              → service/feature evaluator jsonschema
 pure service/policy               → service/feature
+pure service/limit                → time-rate
 
 # State.
      service/store                → service/feature
@@ -53,8 +54,8 @@ tests service/store/storetest     → service/store service/feature testify rapi
      service/admin                → service/feature service/store service/policy service/compile service/receipt evaluator
 
 # Edges: decode, call one function, encode. None imports another.
-     service/adminapi             → service/admin service/feature service/feed service/auth service/policy service/store service/receipt evaluator echo oapi-runtime time-rate
-     service/evalapi              → service/feed service/receipt service/auth service/policy service/feature service/store evaluator proto/dimmer/v1 protobuf grpc
+     service/adminapi             → service/admin service/feature service/feed service/auth service/policy service/store service/receipt service/limit evaluator echo oapi-runtime
+     service/evalapi              → service/feed service/receipt service/auth service/policy service/feature service/store service/limit evaluator proto/dimmer/v1 protobuf grpc genproto
 
 # The process.
      admin-ui                     →
@@ -78,6 +79,7 @@ bbolt         go.etcd.io/bbolt
 echo          github.com/labstack/echo/v4
 errgroup      golang.org/x/sync/errgroup
 go-redis      github.com/redis/go-redis/v9
+genproto      google.golang.org/genproto/googleapis/rpc
 goleak        go.uber.org/goleak
 grpc          google.golang.org/grpc
 jsonschema    github.com/santhosh-tekuri/jsonschema/v6

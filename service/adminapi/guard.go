@@ -77,7 +77,7 @@ func (s *server) guard(op operation) echo.HandlerFunc {
 func (s *server) admit(op *operation, r *http.Request) (policy.Principal, error) {
 	address := s.opts.Address(r)
 	class, now := classOf(op), s.opts.Clock()
-	if err := s.limits.take(class, "address "+address, now); err != nil {
+	if err := s.limits.address(class, address, now); err != nil {
 		return policy.Principal{}, err
 	}
 	text, err := bearer(r.Header)
@@ -88,7 +88,7 @@ func (s *server) admit(op *operation, r *http.Request) (policy.Principal, error)
 	if err != nil {
 		return who, err
 	}
-	return who, s.limits.take(class, who.ID, now)
+	return who, s.limits.token(class, who.ID, now)
 }
 
 // bearer is the token of a request. There is one place for it, and it is no URL: those are logged.

@@ -4,22 +4,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dimmerhq/dimmer/service/limit"
 	"github.com/dimmerhq/dimmer/service/policy"
-	"golang.org/x/time/rate"
 )
 
-// Rate is how many requests a second are taken from one token, and how many at once. The zero Rate means the default; a negative PerSecond
-// means no limit. One address may send twice as many, for all tokens behind it together.
-type Rate struct {
-	PerSecond float64
-	Burst     int
-}
+// Rate is how many requests a second are taken from one token, and how many at once.
+type Rate = limit.Rate
 
-// RateLimits bound what one caller can take from the others. Kills have a reserve of their own: whoever has used up all else can still kill.
+// RateLimits bound what one caller can take from the others. One address may send twice as many as one token, for all tokens behind it together. Kills have a reserve of their own: whoever has used up all else can still kill.
 type RateLimits struct {
 	Admin    Rate // default: 500 a second, 1,000 at once
 	Evaluate Rate // default: 20,000 a second and at once
 	Kill     Rate // default: 50 a second, 100 at once
+	SignIn   Rate // default: 1 a second, 30 at once; also of sessions that this process has to ask the store for
 }
 
 // class is what kind of request draws on which budget.
@@ -29,100 +26,61 @@ const (
 	classOther class = iota
 	classEvaluate
 	classKill
+	classSignIn
+	classResume // a session that this process has to ask the store for
 )
 
 func classOf(op *operation) class {
 	switch {
 	case op.Action == policy.KillCreate:
 		return classKill
+	case op.Action == policy.SignIn:
+		return classSignIn
 	case op.evaluates():
 		return classEvaluate
 	}
 	return classOther
 }
 
-// limits holds a bucket for each class and caller. Its memory is bounded: idle callers are forgotten.
+// perAddress is how many tokens' budget one address has.
+const perAddress = 2
+
+// limits holds the budgets of each class. Their memory is bounded.
 type limits struct {
-	classes [3]*buckets
+	classes [5]budget
 }
 
+type budget struct{ tokens, addresses *limit.Buckets }
+
 func newLimits(r RateLimits) limits {
-	return limits{classes: [3]*buckets{
-		classOther:    newBuckets(r.Admin, Rate{500, 1000}),
-		classEvaluate: newBuckets(r.Evaluate, Rate{20_000, 20_000}),
-		classKill:     newBuckets(r.Kill, Rate{50, 100}),
+	of := func(r, standard Rate) budget {
+		r = r.Or(standard)
+		return budget{limit.New(r), limit.New(r.Times(perAddress))}
+	}
+	return limits{classes: [5]budget{
+		classOther:    of(r.Admin, Rate{PerSecond: 500, Burst: 1000}),
+		classEvaluate: of(r.Evaluate, Rate{PerSecond: 20_000, Burst: 20_000}),
+		classKill:     of(r.Kill, Rate{PerSecond: 50, Burst: 100}),
+		classSignIn:   of(r.SignIn, Rate{PerSecond: 1, Burst: 30}),
+		classResume:   of(r.SignIn, Rate{PerSecond: 1, Burst: 30}),
 	}}
 }
 
-// take takes one request from a caller's budget, or says how long to wait.
-func (l *limits) take(c class, caller string, now time.Time) error {
-	if wait := l.classes[c].take(caller, now); wait > 0 {
+// address takes one request from the budget of an address, or says how long to wait.
+func (l *limits) address(c class, address string, now time.Time) error {
+	return refuse(l.classes[c].addresses.Take(limit.Address(address), now))
+}
+
+// token takes one request from the budget of a token.
+func (l *limits) token(c class, id string, now time.Time) error {
+	return refuse(l.classes[c].tokens.Take(id, now))
+}
+
+func refuse(wait time.Duration) error {
+	if wait > 0 {
 		return &tooMany{wait: wait}
 	}
 	return nil
-}
-
-// maxCallers is how many callers a class remembers; more are not told apart from new ones.
-const maxCallers = 10_000
-
-type buckets struct {
-	rate Rate // negative: no limit
-
-	mu    sync.Mutex
-	known map[string]*rate.Limiter
-	swept time.Time
-}
-
-func newBuckets(r, standard Rate) *buckets {
-	if r == (Rate{}) {
-		r = standard
-	}
-	return &buckets{rate: r, known: map[string]*rate.Limiter{}}
-}
-
-// take returns how long the caller has to wait; 0: the request is taken.
-func (b *buckets) take(caller string, now time.Time) time.Duration {
-	if b.rate.PerSecond < 0 {
-		return 0
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l := b.known[caller]
-	if l == nil {
-		if len(b.known) >= maxCallers {
-			b.forget(now)
-		}
-		n := 1
-		if len(caller) > 8 && caller[:8] == "address " {
-			n = 2
-		}
-		l = rate.NewLimiter(rate.Limit(b.rate.PerSecond*float64(n)), b.rate.Burst*n)
-		b.known[caller] = l
-	}
-	r := l.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
-	if wait > 0 {
-		r.CancelAt(now)
-	}
-	return wait
-}
-
-// forget drops callers whose bucket is full, at most once a second; when there are none, any one.
-func (b *buckets) forget(now time.Time) {
-	if now.Sub(b.swept) >= time.Second {
-		b.swept = now
-		for caller, l := range b.known {
-			if l.TokensAt(now) >= float64(l.Burst()) {
-				delete(b.known, caller)
-			}
-		}
-	}
-	for caller := range b.known {
-		if len(b.known) < maxCallers {
-			return
-		}
-		delete(b.known, caller)
-	}
 }
 
 // Streams that may be open at once. Each follows the log by itself, which takes a connection to the store.

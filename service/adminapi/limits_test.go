@@ -294,24 +294,6 @@ func TestRateLimits(t *testing.T) {
 	w.ok(200, read("192.0.2.1", "viewer"))
 }
 
-func TestCallersAreForgotten(t *testing.T) {
-	b := newBuckets(Rate{}, Rate{1, 2})
-	now := time.Date(2026, 11, 20, 14, 2, 0, 0, time.UTC)
-	for i := range 3 * maxCallers {
-		require.Zero(t, b.take(strconv.Itoa(i), now))
-	}
-	require.LessOrEqual(t, len(b.known), maxCallers)
-	b.take("busy", now)
-	b.take("busy", now)
-	require.NotZero(t, b.take("busy", now))
-	now = now.Add(time.Second / 2)
-	for i := range maxCallers {
-		b.take("n"+strconv.Itoa(i), now)
-	}
-	require.LessOrEqual(t, len(b.known), maxCallers)
-	require.Zero(t, newBuckets(Rate{PerSecond: -1}, Rate{1, 1}).take("x", now))
-}
-
 // TestDefects: a panic is answered as a defect, with nothing of the inside, and the next request is served.
 func TestDefects(t *testing.T) {
 	w := newWorld(t)

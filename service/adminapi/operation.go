@@ -84,7 +84,7 @@ func (s *server) registerOpen(e *echo.Echo) error {
 			return fmt.Errorf("adminapi: %s is not among the open routes", path)
 		}
 		guarded := func(c echo.Context) error {
-			if err := s.limits.take(classOther, "address "+s.opts.Address(c.Request()), s.opts.Clock()); err != nil {
+			if err := s.limits.address(classOther, s.opts.Address(c.Request()), s.opts.Clock()); err != nil {
 				return err
 			}
 			return handle(c)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/dimmerhq/dimmer/service/feature"
 )
@@ -33,6 +35,13 @@ var statusCodes = map[feature.Code]codes.Code{
 func (s *Server) answer(method string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if e, ok := errors.AsType[*tooMany](err); ok {
+		st := status.New(codes.ResourceExhausted, e.Error())
+		if detailed, err := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(e.wait)}); err == nil {
+			st = detailed
+		}
+		return st.Err()
 	}
 	if e, ok := errors.AsType[*feature.Error](err); ok && e.Code != feature.CodeInternal {
 		code, known := statusCodes[e.Code]

@@ -11,9 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/tap"
 
 	pb "github.com/dimmerhq/dimmer/proto/dimmer/v1"
 	"github.com/dimmerhq/dimmer/service/feature"
@@ -61,6 +59,14 @@ func (s *Server) authorize(ctx context.Context, method string) (context.Context,
 	}
 	p, err := s.authenticate(ctx)
 	if err != nil {
+		if feature.CodeOf(err) == feature.CodeUnauthenticated {
+			if over := s.admit(ctx, s.limits.refused, method, addressOf(ctx).caller); over != nil {
+				return nil, over
+			}
+		}
+		return nil, err
+	}
+	if err := s.admit(ctx, s.limits.of(method).tokens, method, p.ID); err != nil {
 		return nil, err
 	}
 	if p.Project == "" || p.Environment == "" {
@@ -81,11 +87,7 @@ func (s *Server) authenticate(ctx context.Context) (policy.Principal, error) {
 	if len(values[0]) < len(scheme) || !strings.EqualFold(values[0][:len(scheme)], scheme) {
 		return policy.Principal{}, feature.Unauthenticated("the authorization header must be Bearer and a token")
 	}
-	address := ""
-	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		address = p.Addr.String()
-	}
-	return s.opts.Auth.Authenticate(values[0][len(scheme):], address)
+	return s.opts.Auth.Authenticate(values[0][len(scheme):], addressOf(ctx).text)
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
@@ -133,18 +135,7 @@ func (s *callerStream) Context() context.Context { return s.ctx }
 
 type cutKey struct{}
 
-// tapHandle gives long streams a context that this package can end. It is the one way to make a SendMsg return that waits for a client which does
-// not read: the transport watches the context that was in place when the stream began.
-func tapHandle(ctx context.Context, info *tap.Info) (context.Context, error) {
-	switch info.FullMethodName {
-	case pb.SyncService_Sync_FullMethodName, pb.EvaluationService_Watch_FullMethodName:
-		ctx, cut := context.WithCancelCause(ctx) // ends with its parent, which the transport cancels
-		return context.WithValue(ctx, cutKey{}, cut), nil
-	}
-	return ctx, nil
-}
-
-// cutter ends a stream's context; see tapHandle.
+// cutter ends a stream's context; see tap.
 func cutter(ctx context.Context) context.CancelCauseFunc {
 	cut, _ := ctx.Value(cutKey{}).(context.CancelCauseFunc)
 	if cut == nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -64,8 +63,9 @@ type Options struct {
 	Credentials credentials.TransportCredentials // nil: plain text
 	// ServerOptions go first, so that what they intercept is seen before anything is refused: measurements.
 	ServerOptions []grpc.ServerOption
-	Random        func() float64 // 0 ≤ x < 1, to spread what streams do. nil: math/rand
-	Logger        *slog.Logger   // nil: discards
+	RateLimits    RateLimits
+	Clock         func() time.Time // for the limits. nil: time.Now
+	Logger        *slog.Logger     // nil: discards
 }
 
 // Server serves the API. Its methods may be called concurrently.
@@ -77,6 +77,7 @@ type Server struct {
 	draining  chan struct{} // closed when streams have to say Goodbye
 	drainOnce sync.Once
 	streams   counter
+	limits    limits
 	receivers sync.WaitGroup // the receiving halves of sync streams
 }
 
@@ -85,16 +86,17 @@ func New(opts Options) *Server {
 	if opts.StoreAge == nil {
 		opts.StoreAge = func(string) time.Duration { return 0 }
 	}
-	if opts.Random == nil {
-		opts.Random = rand.Float64
+	if opts.Clock == nil {
+		opts.Clock = time.Now
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opts: opts, draining: make(chan struct{}), health: health.NewServer()}
+	s.limits.init(opts.RateLimits)
 	options := append(slices.Clone(opts.ServerOptions),
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.InTapHandle(tapHandle),
+		grpc.InTapHandle(s.tap),
 		grpc.ChainUnaryInterceptor(s.unary),
 		grpc.ChainStreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(maxRequest),
@@ -118,7 +120,7 @@ func New(opts Options) *Server {
 
 // Serve accepts connections until Drain or Close. It owns the listener, and returns nil after either.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.grpc.Serve(acceptor{l}); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}
 	return nil // it was closed before it began

@@ -78,10 +78,13 @@ func (m *metrics) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	return resp, err
 }
 
-// streams reads the number of open streams when somebody asks.
-func (m *metrics) streams(open func() int) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dimmer_streams", Help: "Open sync and watch streams."},
-		func() float64 { return float64(open()) }))
+// streams reads the number of open streams, and that of calls over a limit, when somebody asks.
+func (m *metrics) streams(open func() int, limited func() int64) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dimmer_streams", Help: "Open sync and watch streams."},
+			func() float64 { return float64(open()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "dimmer_rpc_limited_total", Help: "RPCs that were refused because their caller was over a limit."},
+			func() float64 { return float64(limited()) }))
 }
 
 // rest measures REST requests; streams of events count when they end.

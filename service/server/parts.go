@@ -98,7 +98,7 @@ func (p *parts) newEval() *evalapi.Server {
 		opts.Credentials = credentials.NewTLS(p.tls)
 	}
 	e := evalapi.New(opts)
-	p.metrics.streams(e.Streams)
+	p.metrics.streams(e.Streams, e.Limited)
 	return e
 }
 
