@@ -535,6 +535,19 @@ type SegmentList struct {
 // Serve Exactly one of the two.
 type Serve = feature.Serve
 
+// Session defines model for Session.
+type Session struct {
+	// Expires When the session ends, or the token that was shown; absent: never.
+	Expires   time.Time `json:"expires,omitempty,omitzero"`
+	Principal Principal `json:"principal"`
+}
+
+// SessionRequest Exactly one of the two.
+type SessionRequest struct {
+	Code  string `json:"code,omitempty,omitzero"`
+	Token string `json:"token,omitempty,omitzero"`
+}
+
 // Shift What a change does to those who reach a rule. Counts are of 10^10 equally likely pairs of buckets.
 type Shift struct {
 	After        Percent `json:"after"`
@@ -552,6 +565,12 @@ type Shift struct {
 	Switch        int64   `json:"switch"`
 	SwitchPercent float64 `json:"switchPercent"`
 	Variants      []Move  `json:"variants"`
+}
+
+// SignInCode defines model for SignInCode.
+type SignInCode struct {
+	Code    string    `json:"code"`
+	Expires time.Time `json:"expires"`
 }
 
 // StoreReport defines model for StoreReport.
@@ -806,6 +825,7 @@ type ListFlagsParams struct {
 	// Archived Archived flags instead of the others.
 	Archived    ArchivedParam    `form:"archived,omitempty" json:"archived,omitempty,omitzero"`
 	Environment EnvironmentParam `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+	Flag        FlagParam        `form:"flag,omitempty" json:"flag,omitempty,omitzero"`
 }
 
 // CreateFlagParams defines parameters for CreateFlag.
@@ -1278,6 +1298,9 @@ type CreateTokenJSONRequestBody = TokenRequest
 // RotateTokenJSONRequestBody defines body for RotateToken for application/json ContentType.
 type RotateTokenJSONRequestBody = RotateRequest
 
+// SignInJSONRequestBody defines body for SignIn for application/json ContentType.
+type SignInJSONRequestBody = SessionRequest
+
 // AdoptStoreJSONRequestBody defines body for AdoptStore for application/json ContentType.
 type AdoptStoreJSONRequestBody = Act
 
@@ -1460,6 +1483,18 @@ type ServerInterface interface {
 	// RotateToken Make a successor; the old one lives on for a while
 	// (POST /v1/projects/{project}/tokens/{token}/rotate)
 	RotateToken(ctx echo.Context, project ProjectKey, token TokenId, params RotateTokenParams) error
+	// SignOut End the session, on every node and for good
+	// (DELETE /v1/session)
+	SignOut(ctx echo.Context) error
+	// GetSession Who is signed in, and until when
+	// (GET /v1/session)
+	GetSession(ctx echo.Context) error
+	// SignIn Trade an admin token, or the code of a sign-in link, for a session in a cookie
+	// (POST /v1/session)
+	SignIn(ctx echo.Context) error
+	// CreateSignInCode Make a code that signs the caller in to the UI once, within 10 minutes: /signin#code=…
+	// (POST /v1/session/codes)
+	CreateSignInCode(ctx echo.Context) error
 	// GetStore The store's state of health
 	// (GET /v1/store)
 	GetStore(ctx echo.Context) error
@@ -2089,6 +2124,13 @@ func (w *ServerInterfaceWrapper) ListFlags(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "flag" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "flag", ctx.QueryParams(), &params.Flag, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter flag: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4296,6 +4338,42 @@ func (w *ServerInterfaceWrapper) RotateToken(ctx echo.Context) error {
 	return err
 }
 
+// SignOut converts echo context to params.
+func (w *ServerInterfaceWrapper) SignOut(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SignOut(ctx)
+	return err
+}
+
+// GetSession converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSession(ctx)
+	return err
+}
+
+// SignIn converts echo context to params.
+func (w *ServerInterfaceWrapper) SignIn(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SignIn(ctx)
+	return err
+}
+
+// CreateSignInCode converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSignInCode(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSignInCode(ctx)
+	return err
+}
+
 // GetStore converts echo context to params.
 func (w *ServerInterfaceWrapper) GetStore(ctx echo.Context) error {
 	var err error
@@ -4487,13 +4565,47 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "Whoami", Method: "GET", Path: "/v1/whoami", Route: "/v1/whoami",
 			Action: policy.Action("whoami"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.Whoami,
 		},
 		{
+			ID: "SignOut", Method: "DELETE", Path: "/v1/session", Route: "/v1/session",
+			Action: policy.Action("whoami"), Later: false,
+			Open:   false,
+			Bodies: []string{},
+			Query:  []string{},
+			handle: wrapper.SignOut,
+		},
+		{
+			ID: "GetSession", Method: "GET", Path: "/v1/session", Route: "/v1/session",
+			Action: policy.Action("whoami"), Later: false,
+			Open:   false,
+			Bodies: []string{},
+			Query:  []string{},
+			handle: wrapper.GetSession,
+		},
+		{
+			ID: "SignIn", Method: "POST", Path: "/v1/session", Route: "/v1/session",
+			Action: policy.Action("session.start"), Later: false,
+			Open:   true,
+			Bodies: []string{"application/json"},
+			Query:  []string{},
+			handle: wrapper.SignIn,
+		},
+		{
+			ID: "CreateSignInCode", Method: "POST", Path: "/v1/session/codes", Route: "/v1/session/codes",
+			Action: policy.Action("session.start"), Later: false,
+			Open:   false,
+			Bodies: []string{},
+			Query:  []string{},
+			handle: wrapper.CreateSignInCode,
+		},
+		{
 			ID: "ListProjects", Method: "GET", Path: "/v1/projects", Route: "/v1/projects",
 			Action: policy.Action("project.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor"},
 			handle: wrapper.ListProjects,
@@ -4501,6 +4613,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "CreateProject", Method: "POST", Path: "/v1/projects", Route: "/v1/projects",
 			Action: policy.Action("project.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.CreateProject,
@@ -4508,6 +4621,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "DeleteProject", Method: "DELETE", Path: "/v1/projects/{project}", Route: "/v1/projects/:project",
 			Action: policy.Action("project.write"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.DeleteProject,
@@ -4515,6 +4629,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetProject", Method: "GET", Path: "/v1/projects/{project}", Route: "/v1/projects/:project",
 			Action: policy.Action("project.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetProject,
@@ -4522,6 +4637,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PatchProject", Method: "PATCH", Path: "/v1/projects/{project}", Route: "/v1/projects/:project",
 			Action: policy.Action("project.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PatchProject,
@@ -4529,6 +4645,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListEnvironments", Method: "GET", Path: "/v1/projects/{project}/environments", Route: "/v1/projects/:project/environments",
 			Action: policy.Action("environment.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.ListEnvironments,
@@ -4536,6 +4653,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "CreateEnvironment", Method: "POST", Path: "/v1/projects/{project}/environments", Route: "/v1/projects/:project/environments",
 			Action: policy.Action("environment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.CreateEnvironment,
@@ -4543,6 +4661,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "DeleteEnvironment", Method: "DELETE", Path: "/v1/projects/{project}/environments/{environment}", Route: "/v1/projects/:project/environments/:environment",
 			Action: policy.Action("environment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.DeleteEnvironment,
@@ -4550,6 +4669,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetEnvironment", Method: "GET", Path: "/v1/projects/{project}/environments/{environment}", Route: "/v1/projects/:project/environments/:environment",
 			Action: policy.Action("environment.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetEnvironment,
@@ -4557,6 +4677,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PatchEnvironment", Method: "PATCH", Path: "/v1/projects/{project}/environments/{environment}", Route: "/v1/projects/:project/environments/:environment",
 			Action: policy.Action("environment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PatchEnvironment,
@@ -4564,6 +4685,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListSegments", Method: "GET", Path: "/v1/projects/{project}/segments", Route: "/v1/projects/:project/segments",
 			Action: policy.Action("segment.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor", "q"},
 			handle: wrapper.ListSegments,
@@ -4571,6 +4693,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "CreateSegment", Method: "POST", Path: "/v1/projects/{project}/segments", Route: "/v1/projects/:project/segments",
 			Action: policy.Action("segment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.CreateSegment,
@@ -4578,6 +4701,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "DeleteSegment", Method: "DELETE", Path: "/v1/projects/{project}/segments/{segment}", Route: "/v1/projects/:project/segments/:segment",
 			Action: policy.Action("segment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.DeleteSegment,
@@ -4585,6 +4709,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetSegment", Method: "GET", Path: "/v1/projects/{project}/segments/{segment}", Route: "/v1/projects/:project/segments/:segment",
 			Action: policy.Action("segment.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetSegment,
@@ -4592,6 +4717,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PatchSegment", Method: "PATCH", Path: "/v1/projects/{project}/segments/{segment}", Route: "/v1/projects/:project/segments/:segment",
 			Action: policy.Action("segment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PatchSegment,
@@ -4599,6 +4725,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PutSegment", Method: "PUT", Path: "/v1/projects/{project}/segments/{segment}", Route: "/v1/projects/:project/segments/:segment",
 			Action: policy.Action("segment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PutSegment,
@@ -4606,6 +4733,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetSegmentEnvironment", Method: "GET", Path: "/v1/projects/{project}/segments/{segment}/environments/{environment}", Route: "/v1/projects/:project/segments/:segment/environments/:environment",
 			Action: policy.Action("segment.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetSegmentEnvironment,
@@ -4613,6 +4741,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PatchSegmentEnvironment", Method: "PATCH", Path: "/v1/projects/{project}/segments/{segment}/environments/{environment}", Route: "/v1/projects/:project/segments/:segment/environments/:environment",
 			Action: policy.Action("segment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PatchSegmentEnvironment,
@@ -4620,6 +4749,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetSegmentList", Method: "GET", Path: "/v1/projects/{project}/segments/{segment}/environments/{environment}/lists/{side}", Route: "/v1/projects/:project/segments/:segment/environments/:environment/lists/:side",
 			Action: policy.Action("segment.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor"},
 			handle: wrapper.GetSegmentList,
@@ -4627,6 +4757,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "EditSegmentList", Method: "POST", Path: "/v1/projects/{project}/segments/{segment}/environments/{environment}/lists/{side}", Route: "/v1/projects/:project/segments/:segment/environments/:environment/lists/:side",
 			Action: policy.Action("segment.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.EditSegmentList,
@@ -4634,13 +4765,15 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListFlags", Method: "GET", Path: "/v1/projects/{project}/flags", Route: "/v1/projects/:project/flags",
 			Action: policy.Action("flag.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
-			Query:  []string{"limit", "cursor", "q", "tag", "type", "kind", "owner", "archived", "environment"},
+			Query:  []string{"limit", "cursor", "q", "tag", "type", "kind", "owner", "archived", "environment", "flag"},
 			handle: wrapper.ListFlags,
 		},
 		{
 			ID: "CreateFlag", Method: "POST", Path: "/v1/projects/{project}/flags", Route: "/v1/projects/:project/flags",
 			Action: policy.Action("flag.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.CreateFlag,
@@ -4648,6 +4781,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "DeleteFlag", Method: "DELETE", Path: "/v1/projects/{project}/flags/{flag}", Route: "/v1/projects/:project/flags/:flag",
 			Action: policy.Action("flag.write"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.DeleteFlag,
@@ -4655,6 +4789,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetFlag", Method: "GET", Path: "/v1/projects/{project}/flags/{flag}", Route: "/v1/projects/:project/flags/:flag",
 			Action: policy.Action("flag.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetFlag,
@@ -4662,6 +4797,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PatchFlag", Method: "PATCH", Path: "/v1/projects/{project}/flags/{flag}", Route: "/v1/projects/:project/flags/:flag",
 			Action: policy.Action("flag.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PatchFlag,
@@ -4669,6 +4805,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PutFlag", Method: "PUT", Path: "/v1/projects/{project}/flags/{flag}", Route: "/v1/projects/:project/flags/:flag",
 			Action: policy.Action("flag.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PutFlag,
@@ -4676,6 +4813,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ArchiveFlag", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/archive", Route: "/v1/projects/:project/flags/:flag/archive",
 			Action: policy.Action("flag.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.ArchiveFlag,
@@ -4683,6 +4821,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "UnarchiveFlag", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/unarchive", Route: "/v1/projects/:project/flags/:flag/unarchive",
 			Action: policy.Action("flag.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.UnarchiveFlag,
@@ -4690,6 +4829,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ReshuffleFlag", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/reshuffle", Route: "/v1/projects/:project/flags/:flag/reshuffle",
 			Action: policy.Action("flag.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.ReshuffleFlag,
@@ -4697,6 +4837,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetTargeting", Method: "GET", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}", Route: "/v1/projects/:project/flags/:flag/environments/:environment",
 			Action: policy.Action("targeting.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetTargeting,
@@ -4704,6 +4845,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PatchTargeting", Method: "PATCH", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}", Route: "/v1/projects/:project/flags/:flag/environments/:environment",
 			Action: policy.Action("targeting.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PatchTargeting,
@@ -4711,6 +4853,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PutTargeting", Method: "PUT", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}", Route: "/v1/projects/:project/flags/:flag/environments/:environment",
 			Action: policy.Action("targeting.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PutTargeting,
@@ -4718,6 +4861,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "DeleteRule", Method: "DELETE", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/rules/{rule}", Route: "/v1/projects/:project/flags/:flag/environments/:environment/rules/:rule",
 			Action: policy.Action("targeting.write"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.DeleteRule,
@@ -4725,6 +4869,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PatchRule", Method: "PATCH", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/rules/{rule}", Route: "/v1/projects/:project/flags/:flag/environments/:environment/rules/:rule",
 			Action: policy.Action("targeting.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PatchRule,
@@ -4732,6 +4877,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "PutRule", Method: "PUT", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/rules/{rule}", Route: "/v1/projects/:project/flags/:flag/environments/:environment/rules/:rule",
 			Action: policy.Action("targeting.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.PutRule,
@@ -4739,6 +4885,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "OrderRules", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/rules:order", Route: "/v1/projects/:project/flags/:flag/environments/:environment/rules\\:order",
 			Action: policy.Action("targeting.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.OrderRules,
@@ -4746,6 +4893,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "Ramp", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/ramp", Route: "/v1/projects/:project/flags/:flag/environments/:environment/ramp",
 			Action: policy.Action("targeting.ramp"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.Ramp,
@@ -4753,6 +4901,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "TurnOn", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/on", Route: "/v1/projects/:project/flags/:flag/environments/:environment/on",
 			Action: policy.Action("targeting.ramp"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.TurnOn,
@@ -4760,6 +4909,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "TurnOff", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/off", Route: "/v1/projects/:project/flags/:flag/environments/:environment/off",
 			Action: policy.Action("targeting.ramp"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.TurnOff,
@@ -4767,6 +4917,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "Preview", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/preview", Route: "/v1/projects/:project/flags/:flag/environments/:environment/preview",
 			Action: policy.Action("targeting.read"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.Preview,
@@ -4774,6 +4925,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "KillFlag", Method: "POST", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/kill", Route: "/v1/projects/:project/flags/:flag/environments/:environment/kill",
 			Action: policy.Action("kill.create"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.KillFlag,
@@ -4781,6 +4933,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListKills", Method: "GET", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/kills", Route: "/v1/projects/:project/flags/:flag/environments/:environment/kills",
 			Action: policy.Action("kill.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.ListKills,
@@ -4788,6 +4941,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ClearKill", Method: "DELETE", Path: "/v1/projects/{project}/flags/{flag}/environments/{environment}/kills/{kill}", Route: "/v1/projects/:project/flags/:flag/environments/:environment/kills/:kill",
 			Action: policy.Action("kill.clear"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.ClearKill,
@@ -4795,6 +4949,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "KillByTag", Method: "POST", Path: "/v1/projects/{project}/kill", Route: "/v1/projects/:project/kill",
 			Action: policy.Action("kill.create"), Later: true,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.KillByTag,
@@ -4802,6 +4957,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListLog", Method: "GET", Path: "/v1/projects/{project}/log", Route: "/v1/projects/:project/log",
 			Action: policy.Action("log.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor", "flag", "environment", "actor"},
 			handle: wrapper.ListLog,
@@ -4809,6 +4965,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetLogEntry", Method: "GET", Path: "/v1/projects/{project}/log/{revision}", Route: "/v1/projects/:project/log/:revision",
 			Action: policy.Action("log.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetLogEntry,
@@ -4816,6 +4973,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "RestoreRevision", Method: "POST", Path: "/v1/projects/{project}/log/{revision}/restore", Route: "/v1/projects/:project/log/:revision/restore",
 			Action: policy.Action("log.restore"), Later: true,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.RestoreRevision,
@@ -4823,6 +4981,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListInstances", Method: "GET", Path: "/v1/projects/{project}/instances", Route: "/v1/projects/:project/instances",
 			Action: policy.Action("instance.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"environment"},
 			handle: wrapper.ListInstances,
@@ -4830,6 +4989,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "StreamEvents", Method: "GET", Path: "/v1/projects/{project}/events", Route: "/v1/projects/:project/events",
 			Action: policy.Action("event.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"environment"},
 			handle: wrapper.StreamEvents,
@@ -4837,6 +4997,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListTokens", Method: "GET", Path: "/v1/projects/{project}/tokens", Route: "/v1/projects/:project/tokens",
 			Action: policy.Action("token.read"), Later: true,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.ListTokens,
@@ -4844,6 +5005,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "CreateToken", Method: "POST", Path: "/v1/projects/{project}/tokens", Route: "/v1/projects/:project/tokens",
 			Action: policy.Action("token.write"), Later: true,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.CreateToken,
@@ -4851,6 +5013,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "RevokeToken", Method: "DELETE", Path: "/v1/projects/{project}/tokens/{token}", Route: "/v1/projects/:project/tokens/:token",
 			Action: policy.Action("token.write"), Later: true,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.RevokeToken,
@@ -4858,6 +5021,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetToken", Method: "GET", Path: "/v1/projects/{project}/tokens/{token}", Route: "/v1/projects/:project/tokens/:token",
 			Action: policy.Action("token.read"), Later: true,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetToken,
@@ -4865,6 +5029,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "RotateToken", Method: "POST", Path: "/v1/projects/{project}/tokens/{token}/rotate", Route: "/v1/projects/:project/tokens/:token/rotate",
 			Action: policy.Action("token.write"), Later: true,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.RotateToken,
@@ -4872,6 +5037,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "ListInstallationTokens", Method: "GET", Path: "/v1/tokens", Route: "/v1/tokens",
 			Action: policy.Action("token.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.ListInstallationTokens,
@@ -4879,6 +5045,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "CreateInstallationToken", Method: "POST", Path: "/v1/tokens", Route: "/v1/tokens",
 			Action: policy.Action("token.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
 			handle: wrapper.CreateInstallationToken,
@@ -4886,6 +5053,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "RevokeInstallationToken", Method: "DELETE", Path: "/v1/tokens/{token}", Route: "/v1/tokens/:token",
 			Action: policy.Action("token.write"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
 			handle: wrapper.RevokeInstallationToken,
@@ -4893,6 +5061,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetInstallationToken", Method: "GET", Path: "/v1/tokens/{token}", Route: "/v1/tokens/:token",
 			Action: policy.Action("token.read"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetInstallationToken,
@@ -4900,6 +5069,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "RotateInstallationToken", Method: "POST", Path: "/v1/tokens/{token}/rotate", Route: "/v1/tokens/:token/rotate",
 			Action: policy.Action("token.write"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.RotateInstallationToken,
@@ -4907,6 +5077,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "EvaluateAll", Method: "POST", Path: "/v1/evaluate", Route: "/v1/evaluate",
 			Action: policy.Action("evaluate.client"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"project", "environment", "trace"},
 			handle: wrapper.EvaluateAll,
@@ -4914,6 +5085,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "EvaluateFlag", Method: "POST", Path: "/v1/evaluate/{flag}", Route: "/v1/evaluate/:flag",
 			Action: policy.Action("evaluate.client"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"project", "environment", "trace"},
 			handle: wrapper.EvaluateFlag,
@@ -4921,6 +5093,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "Backup", Method: "GET", Path: "/v1/backup", Route: "/v1/backup",
 			Action: policy.Action("store.manage"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.Backup,
@@ -4928,6 +5101,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "GetStore", Method: "GET", Path: "/v1/store", Route: "/v1/store",
 			Action: policy.Action("store.manage"), Later: false,
+			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
 			handle: wrapper.GetStore,
@@ -4935,6 +5109,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 		{
 			ID: "AdoptStore", Method: "POST", Path: "/v1/store/adopt", Route: "/v1/store/adopt",
 			Action: policy.Action("store.manage"), Later: false,
+			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
 			handle: wrapper.AdoptStore,
@@ -7571,6 +7746,153 @@ func (response RotateTokendefaultApplicationProblemPlusJSONResponse) VisitRotate
 	return err
 }
 
+type SignOutRequestObject struct {
+}
+
+type SignOutResponseObject interface {
+	VisitSignOutResponse(w http.ResponseWriter) error
+}
+
+type SignOut204Response struct {
+}
+
+func (response SignOut204Response) VisitSignOutResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SignOutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SignOutdefaultApplicationProblemPlusJSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionRequestObject struct {
+}
+
+type GetSessionResponseObject interface {
+	VisitGetSessionResponse(w http.ResponseWriter) error
+}
+
+type GetSession200JSONResponse Session
+
+func (response GetSession200JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSessiondefaultApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignInRequestObject struct {
+	Body *SignInJSONRequestBody
+}
+
+type SignInResponseObject interface {
+	VisitSignInResponse(w http.ResponseWriter) error
+}
+
+type SignIn201JSONResponse Session
+
+func (response SignIn201JSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignIndefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SignIndefaultApplicationProblemPlusJSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSignInCodeRequestObject struct {
+}
+
+type CreateSignInCodeResponseObject interface {
+	VisitCreateSignInCodeResponse(w http.ResponseWriter) error
+}
+
+type CreateSignInCode201JSONResponse SignInCode
+
+func (response CreateSignInCode201JSONResponse) VisitCreateSignInCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSignInCodedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateSignInCodedefaultApplicationProblemPlusJSONResponse) VisitCreateSignInCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetStoreRequestObject struct {
 }
 
@@ -8046,6 +8368,18 @@ type StrictServerInterface interface {
 	// RotateToken Make a successor; the old one lives on for a while
 	// (POST /v1/projects/{project}/tokens/{token}/rotate)
 	RotateToken(ctx context.Context, request RotateTokenRequestObject) (RotateTokenResponseObject, error)
+	// SignOut End the session, on every node and for good
+	// (DELETE /v1/session)
+	SignOut(ctx context.Context, request SignOutRequestObject) (SignOutResponseObject, error)
+	// GetSession Who is signed in, and until when
+	// (GET /v1/session)
+	GetSession(ctx context.Context, request GetSessionRequestObject) (GetSessionResponseObject, error)
+	// SignIn Trade an admin token, or the code of a sign-in link, for a session in a cookie
+	// (POST /v1/session)
+	SignIn(ctx context.Context, request SignInRequestObject) (SignInResponseObject, error)
+	// CreateSignInCode Make a code that signs the caller in to the UI once, within 10 minutes: /signin#code=…
+	// (POST /v1/session/codes)
+	CreateSignInCode(ctx context.Context, request CreateSignInCodeRequestObject) (CreateSignInCodeResponseObject, error)
 	// GetStore The store's state of health
 	// (GET /v1/store)
 	GetStore(ctx context.Context, request GetStoreRequestObject) (GetStoreResponseObject, error)
@@ -10505,6 +10839,121 @@ func (sh *strictHandler) RotateToken(ctx echo.Context, project ProjectKey, token
 		return err
 	} else if validResponse, ok := response.(RotateTokenResponseObject); ok {
 		return validResponse.VisitRotateTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SignOut operation middleware
+func (sh *strictHandler) SignOut(ctx echo.Context) error {
+	var request SignOutRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SignOut(ctx.Request().Context(), request.(SignOutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignOut")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SignOutResponseObject); ok {
+		return validResponse.VisitSignOutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSession operation middleware
+func (sh *strictHandler) GetSession(ctx echo.Context) error {
+	var request GetSessionRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSession(ctx.Request().Context(), request.(GetSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSessionResponseObject); ok {
+		return validResponse.VisitGetSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SignIn operation middleware
+func (sh *strictHandler) SignIn(ctx echo.Context) error {
+	var request SignInRequestObject
+
+	var body SignInJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SignIn(ctx.Request().Context(), request.(SignInRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignIn")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SignInResponseObject); ok {
+		return validResponse.VisitSignInResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSignInCode operation middleware
+func (sh *strictHandler) CreateSignInCode(ctx echo.Context) error {
+	var request CreateSignInCodeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSignInCode(ctx.Request().Context(), request.(CreateSignInCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSignInCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSignInCodeResponseObject); ok {
+		return validResponse.VisitCreateSignInCodeResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

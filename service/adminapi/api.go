@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dimmerhq/dimmer/service/admin"
+	"github.com/dimmerhq/dimmer/service/auth"
 	"github.com/dimmerhq/dimmer/service/feature"
 	"github.com/dimmerhq/dimmer/service/feed"
 	"github.com/dimmerhq/dimmer/service/policy"
@@ -29,10 +30,15 @@ import (
 //go:embed openapi.yaml
 var description []byte
 
-// Authenticator is what this package needs of package auth: who calls, and whether the token behind a principal is still good.
+// Authenticator is what this package needs of package auth: who calls, whether the token behind a principal is still good, and sessions.
 type Authenticator interface {
 	Authenticate(text, address string) (policy.Principal, error)
 	Check(p policy.Principal) error
+	SignIn(ctx context.Context, text, address string) (auth.Session, error)
+	Redeem(ctx context.Context, code, address string) (auth.Session, error)
+	Resume(ctx context.Context, text, address string) (policy.Principal, error)
+	SignOut(ctx context.Context, p policy.Principal) error
+	Code(ctx context.Context, p policy.Principal) (string, time.Time, error)
 }
 
 // Receipts is what this package needs of package receipt: who has acknowledged a revision, and who is there.

@@ -20,7 +20,7 @@ func (s spec) member(t testing.TB, op operation) (name, value string) {
 		schema = s.resolve(parts[0])
 	}
 	properties, _ := schema["properties"].(map[string]any)
-	for _, candidate := range []string{"reason", "key", "name", "off", "id", "environment", "add", "order", "contexts", "flags", "overlap"} {
+	for _, candidate := range []string{"reason", "key", "name", "off", "id", "environment", "add", "order", "contexts", "flags", "overlap", "token"} {
 		if p, there := properties[candidate]; there {
 			value := map[string]string{"string": `"x"`, "array": `[]`}[s.resolve(p)["type"].(string)]
 			require.NotEmpty(t, value, "%s: %s", op.ID, candidate)

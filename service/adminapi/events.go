@@ -69,7 +69,8 @@ type event struct {
 
 // VisitStreamEventsResponse writes until the client leaves, the token is revoked, the process drains, or the store fails.
 func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
-	leave, err := e.s.streams.enter(e.call.Principal.ID)
+	who := e.call.Principal
+	leave, err := e.s.streams.enter(who.ID + who.Session) // people who share a token do not share what their browsers may open
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type request struct {
 	call admin.Call
 	body []byte
 	head http.Header // of the answer
+	http *http.Request
 }
 
 type requestKey struct{}
@@ -48,10 +49,12 @@ func (s *server) guard(op operation) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if err := policy.Can(who, op.Action, resource(&op, c, query, who)); err != nil {
-			return err
+		if !op.Open {
+			if err := policy.Can(who, op.Action, resource(&op, c, query, who)); err != nil {
+				return err
+			}
 		}
-		req := &request{op: &op, call: admin.Call{Principal: who, Reason: query.Get("reason")}, head: c.Response().Header()}
+		req := &request{op: &op, call: admin.Call{Principal: who, Reason: query.Get("reason")}, head: c.Response().Header(), http: r}
 		if req.call.IfMatch, err = ifMatch(r.Header); err != nil {
 			return err
 		}
@@ -80,15 +83,26 @@ func (s *server) admit(op *operation, r *http.Request) (policy.Principal, error)
 	if err := s.limits.address(class, address, now); err != nil {
 		return policy.Principal{}, err
 	}
-	text, err := bearer(r.Header)
-	if err != nil {
-		return policy.Principal{}, err
+	if op.Open {
+		return policy.Principal{Address: address}, nil
 	}
-	who, err := s.opts.Auth.Authenticate(text, address)
+	who, err := s.identify(r, address)
 	if err != nil {
 		return who, err
 	}
 	return who, s.limits.token(class, who.ID, now)
+}
+
+// identify finds out who calls: by the token that he shows, else by the session that his browser sends.
+func (s *server) identify(r *http.Request, address string) (policy.Principal, error) {
+	if text := sessionText(r); text != "" && len(r.Header.Values("Authorization")) == 0 {
+		return s.resume(r, text, address)
+	}
+	text, err := bearer(r.Header)
+	if err != nil {
+		return policy.Principal{}, err
+	}
+	return s.opts.Auth.Authenticate(text, address)
 }
 
 // bearer is the token of a request. There is one place for it, and it is no URL: those are logged.

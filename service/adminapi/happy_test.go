@@ -28,7 +28,7 @@ func everyOperation(t *testing.T, w *world) {
 		run  func(*testing.T, *world)
 	}{
 		{"projects", projectsTour}, {"segments", segmentsTour}, {"flags", flagsTour}, {"targeting", targetingTour}, {"kills", killsTour},
-		{"log", logTour}, {"tokens", tokensTour}, {"evaluation", evaluationTour}, {"operations", operationsTour},
+		{"log", logTour}, {"tokens", tokensTour}, {"evaluation", evaluationTour}, {"operations", operationsTour}, {"sessions", sessionsTour},
 	} {
 		if !t.Run(part.name, func(t *testing.T) {
 			c.t = t
@@ -47,6 +47,13 @@ func everyOperation(t *testing.T, w *world) {
 		}
 		require.True(t, good, "%s was never answered with success", op.ID)
 	}
+}
+
+func sessionsTour(t *testing.T, w *world) {
+	code := decode[SignInCode](t, w.ok(201, ask{method: "POST", path: "/v1/session/codes", token: "editor"}))
+	cookie, session := w.signIn(`{"code":"` + code.Code + `"}`)
+	require.Equal(t, session, decode[Session](t, w.ok(200, with(cookie, ask{method: "GET", path: "/v1/session"}))))
+	w.ok(204, with(cookie, ask{method: "DELETE", path: "/v1/session"}))
 }
 
 func projectsTour(t *testing.T, w *world) {

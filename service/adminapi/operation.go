@@ -20,7 +20,9 @@ type operation struct {
 	Action policy.Action
 	// Later: the environment that the operation is about stands in the body or in a stored object. The route is then checked for the principal's
 	// own environment, and the verb checks the one that it finds.
-	Later  bool
+	Later bool
+	// Open: the credential is in the body. The operation answers for itself who may do it; nothing else is known of the caller but the address.
+	Open   bool
 	Bodies []string // media types that it takes; none: it takes no body
 	Query  []string // query parameters that it knows
 

@@ -8,14 +8,17 @@ import (
 
 // Whoami implements [StrictServerInterface].
 func (s *server) Whoami(ctx context.Context, _ WhoamiRequestObject) (WhoamiResponseObject, error) {
-	p := callOf(ctx, "").Principal
-	out := Whoami200JSONResponse{
+	return Whoami200JSONResponse(principal(callOf(ctx, "").Principal)), nil
+}
+
+func principal(p policy.Principal) Principal {
+	out := Principal{
 		Id: p.ID, Name: p.Name, Kind: string(p.Kind), Role: string(p.Role), Project: p.Project, Environment: p.Environment, Expires: p.Expires,
 	}
 	if p.Kind != policy.KindAdmin {
 		out.Role = ""
 	}
-	return out, nil
+	return out
 }
 
 // ListProjects implements [StrictServerInterface].

@@ -159,7 +159,7 @@ func newWorldOn(t testing.TB, st store.Store, change ...func(*Options)) *world {
 	})
 	system, err := w.mirrors.Get(ctx, store.System)
 	require.NoError(t, err)
-	w.auth = auth.New(auth.Options{System: system.State})
+	w.auth = auth.New(auth.Options{System: system.State, Sync: system.Sync, Store: st})
 	opts := Options{
 		Admin: w.admin, Auth: w.auth, Feeds: w.feeds, Receipts: w.people, Store: &breaking{Store: st, broken: w.breakExport}, Version: "test",
 		Logger: slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),

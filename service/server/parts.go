@@ -66,7 +66,13 @@ func (s *Server) assemble(st store.Store, l *listeners, secure *tls.Config) (*pa
 	}
 	p.feeds = feed.NewSet(serves)
 	p.mirrors = store.NewMirrors(p.store, store.MirrorsOptions{OnStep: p.step, OnEpoch: p.rewritten, Logger: p.logger})
-	p.auth = auth.New(auth.Options{System: p.systemState})
+	p.auth = auth.New(auth.Options{System: p.systemState, Store: p.store, Sync: func(ctx context.Context) (*store.State, error) {
+		m, err := p.mirror(ctx, store.System)
+		if err != nil {
+			return nil, err
+		}
+		return m.Sync(ctx)
+	}})
 	p.admin = admin.New(admin.Options{
 		Store:   p.store,
 		Mirrors: func(ctx context.Context, scope string) (admin.Mirror, error) { return p.mirror(ctx, scope) },
