@@ -66,7 +66,7 @@ func requireSame(t require.TestingT, want, got *Snapshot, contexts []*Context) {
 
 // plainResult compares by value.
 func plainResult(r Result) string {
-	return r.Value.String() + " " + string(mustJSON(TraceResult{nil, r.Variant, r.Reason, r.Cause, r.Rule, r.Version, r.Error}))
+	return r.Value.String() + " " + string(mustJSON(TraceResult{Variant: r.Variant, Reason: r.Reason, Cause: r.Cause, Rule: r.Rule, Version: r.Version, Error: r.Error}))
 }
 
 func documentMap(s *Snapshot) map[docID]string {

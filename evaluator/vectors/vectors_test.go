@@ -153,8 +153,11 @@ func evaluate(t *testing.T, s *evaluator.Snapshot, e vectors.Evaluation, ctx *ev
 		value, r = s.JSON(e.Flag, ctx)
 	default:
 		r = s.Evaluate(e.Flag, ctx)
-		traced, _ := s.EvaluateTrace(e.Flag, ctx)
-		require.Equal(t, r, traced, "explained otherwise than answered")
+		_, trace := s.EvaluateTrace(e.Flag, ctx)
+		explained := evaluator.TraceResult{
+			Value: r.Value.JSON(), Variant: r.Variant, Reason: r.Reason, Cause: r.Cause, Rule: r.Rule, Version: r.Version, Error: r.Error,
+		}
+		require.Equal(t, explained, trace.Result, "explained otherwise than answered")
 		value = r.Value
 	}
 	if r.Error != "" {
