@@ -1,6 +1,7 @@
 // Package adminui holds the files of the admin UI, so that one binary serves it. It serves nothing itself.
 //
-// A clean clone builds with Go alone: what is embedded here is a page that says what to use instead.
+// `make ui` builds the pages and puts them, each text beside its gzipped form, into embed/ui. A clean clone builds with Go alone: what is
+// embedded then is a page that says what to use instead.
 package adminui
 
 import (
@@ -8,12 +9,24 @@ import (
 	"io/fs"
 )
 
-//go:embed placeholder
+// The pattern names the folder above the two, because a pattern must match, and embed/ui is there only when it was built.
+//
+//go:embed all:embed
 var files embed.FS
 
-// FS returns the UI's files, with index.html at the root. The value is immutable and may be shared.
+// Built says whether the UI itself is in this binary, and not the page that stands in for it.
+func Built() bool {
+	_, err := fs.Stat(files, "embed/ui/index.html")
+	return err == nil
+}
+
+// FS returns the UI's files, with index.html at the root; beside a text file x there may be x.gz. The value is immutable and may be shared.
 func FS() fs.FS {
-	root, err := fs.Sub(files, "placeholder")
+	dir := "embed/placeholder"
+	if Built() {
+		dir = "embed/ui"
+	}
+	root, err := fs.Sub(files, dir)
 	if err != nil {
 		panic(err) // a constant and valid path cannot fail
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -48,7 +49,8 @@ type parts struct {
 	rest, probes *http.Server
 	tls          *tls.Config
 	booted       atomic.Bool
-	draining     chan struct{} // closed when requests that never end by themselves have to
+	waiting      atomic.Pointer[error] // what keeps it from being booted
+	draining     chan struct{}         // closed when requests that never end by themselves have to
 }
 
 // assemble connects the parts; nothing runs yet.
@@ -179,6 +181,9 @@ func (p *parts) isReady() error {
 	default:
 	}
 	if !p.booted.Load() {
+		if err := p.waiting.Load(); err != nil {
+			return fmt.Errorf("the first load is not done: %w", *err)
+		}
 		return errors.New("the first load is not done")
 	}
 	return nil
@@ -186,9 +191,13 @@ func (p *parts) isReady() error {
 
 // newHTTP makes the REST server and that for metrics and probes.
 func (p *parts) newHTTP() error {
+	pages, err := uiHandler()
+	if err != nil {
+		return err
+	}
 	opts := adminapi.Options{
 		Admin: p.admin, Auth: p.auth, Receipts: p.receipts, Store: p.store, Ready: p.isReady,
-		Version: p.server.opts.Version, Logger: p.logger, UI: uiHandler(),
+		Version: p.server.opts.Version, Logger: p.logger, UI: pages,
 	}
 	if p.cfg.Has(config.RoleEvaluation) {
 		opts.Feeds = p.feeds
