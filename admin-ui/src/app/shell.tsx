@@ -1,9 +1,123 @@
-import { Outlet } from '@tanstack/react-router'
+import { useQueryClient } from '@tanstack/react-query'
+import { Outlet, getRouteApi, useMatches, useNavigate, useRouter } from '@tanstack/react-router'
+import { Suspense, lazy, useEffect, useState } from 'react'
+import { killing } from '../components/killing'
+import { useStore } from '../components/external'
+import { Toasts } from '../components/Toasts'
+import { defaultEnvironment, rememberEnvironment, useEnvironments } from './environment'
+import { follow } from './live'
+import { palette } from './palette'
+import { BottomBar, Rail } from './rail'
+import { session, useSession } from './session'
+import classes from './shell.module.css'
+import { LostBanner, StatusLine } from './status'
+import { TopBar } from './topbar'
 
+const KillDialog = lazy(() => import('../components/KillDialog').then((module) => ({ default: module.KillDialog })))
+const Palette = lazy(() => import('./PaletteDialog').then((module) => ({ default: module.PaletteDialog })))
+
+const route = getRouteApi('/p/$project')
+
+// Shell is the frame of every screen of a project: where one is, where one can go, whether what one sees is current.
 export function Shell() {
+  const { project } = route.useParams()
+  const retry = useFollowing(project)
+  useSignOutLeads()
+  useFocusFollows()
+  useShortcuts()
+  const production = useProduction()
   return (
-    <main id="content">
-      <Outlet />
-    </main>
+    <div className={classes.shell} data-production={production || undefined}>
+      <a className={classes.skip} href="#content">
+        Skip to content
+      </a>
+      <Rail project={project} />
+      <TopBar project={project} production={production} />
+      <LostBanner retry={retry} />
+      <main id="content" className={classes.main} tabIndex={-1}>
+        <Outlet />
+      </main>
+      <StatusLine project={project} />
+      <BottomBar project={project} />
+      <Toasts />
+      <Hosted />
+    </div>
   )
+}
+
+// Hosted dialogs are loaded when first asked for; the kill dialog soon after the start, since nobody should wait for it.
+function Hosted() {
+  const target = useStore(killing)
+  const searching = useStore(palette)
+  useEffect(() => {
+    const id = window.setTimeout(() => void import('../components/KillDialog'), 1500)
+    return () => window.clearTimeout(id)
+  }, [])
+  return (
+    <Suspense>
+      {target && <KillDialog target={target} onClose={() => killing.set(undefined)} />}
+      {searching && <Palette onClose={() => palette.set(false)} />}
+    </Suspense>
+  )
+}
+
+// useFollowing keeps the event stream of the project that is on screen; the function tries again at once.
+function useFollowing(project: string): () => void {
+  const queries = useQueryClient()
+  const [retry, setRetry] = useState<() => void>(() => () => undefined)
+  useEffect(() => {
+    const { stop, retry: again } = follow(project, queries)
+    setRetry(() => again)
+    return stop
+  }, [project, queries])
+  return retry
+}
+
+// useSignOutLeads goes to the sign-in page when the session is over, and remembers the way back.
+function useSignOutLeads() {
+  const state = useSession()
+  const navigate = useNavigate()
+  const router = useRouter()
+  useEffect(() => {
+    if (state.kind !== 'out') return
+    void navigate({ to: '/signin', search: state.why === 'expired' ? { next: router.state.location.href } : {} })
+  }, [state, navigate, router])
+}
+
+// useFocusFollows moves the focus to the content when another page is shown, so that the keyboard and the screen reader are there too.
+function useFocusFollows() {
+  const router = useRouter()
+  useEffect(
+    () =>
+      router.subscribe('onResolved', ({ pathChanged, fromLocation }) => {
+        const main = document.getElementById('content')
+        if (!pathChanged || !fromLocation || main?.contains(document.activeElement)) return
+        main?.focus({ preventScroll: true })
+      }),
+    [router],
+  )
+}
+
+function useShortcuts() {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === 'k' && session.get().kind === 'in') {
+        event.preventDefault()
+        palette.set(!palette.get())
+      }
+    }
+    window.addEventListener('keydown', press)
+    return () => window.removeEventListener('keydown', press)
+  }, [])
+}
+
+// useProduction tells whether what is on screen is production alone.
+function useProduction(): boolean {
+  const { environments, named } = useEnvironments()
+  const onFlag = useMatches({ select: (matches) => matches.at(-1)?.routeId === '/p/$project/flags/$flag' })
+  useEffect(() => {
+    if (named) rememberEnvironment(named.key)
+  }, [named])
+  const shown = named ?? (onFlag ? defaultEnvironment(environments) : undefined)
+  return shown?.production === true
 }
