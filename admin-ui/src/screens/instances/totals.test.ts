@@ -33,6 +33,7 @@ describe('verdict', () => {
   test.each([
     ['nobody', { all: 0, connected: 0, behind: 0, lost: 0 }, false, 'No SDK is connected.'],
     ['all', { all: 1207, connected: 1207, behind: 0, lost: 0 }, false, 'All 1,207 up to date.'],
+    ['one', { all: 1, connected: 1, behind: 0, lost: 0 }, false, 'The only one is up to date.'],
     ['some behind', { all: 10, connected: 8, behind: 2, lost: 0 }, false, '8 of 10 up to date; 2 behind.'],
     ['behind and lost', { all: 10, connected: 6, behind: 2, lost: 2 }, false, '6 of 10 up to date; 2 behind, 2 lost.'],
     ['a part that is fine', { all: 1000, connected: 1000, behind: 0, lost: 0 }, true, 'All 1,000 that are listed are up to date.'],

@@ -54,6 +54,7 @@ export function versions(items: readonly Instance[]): Version[] {
 export function verdict(t: Totals, truncated: boolean): string {
   const n = (count: number) => count.toLocaleString('en')
   if (t.all === 0) return 'No SDK is connected.'
+  if (t.all === 1 && t.connected === 1) return 'The only one is up to date.'
   const those = truncated ? `Of the ${n(t.all)} that are listed, ` : ''
   const missing = t.behind + t.lost
   if (missing === 0) return truncated ? `All ${n(t.all)} that are listed are up to date.` : `All ${n(t.all)} up to date.`
