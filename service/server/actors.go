@@ -95,6 +95,9 @@ func (p *parts) retry(ctx context.Context, what string, fn func(context.Context)
 		if !passing(err) {
 			return err
 		}
+		if !p.booted.Load() {
+			p.waiting.Store(&err)
+		}
 		p.logger.Warn(what+" has to wait", "error", err)
 		if !pause(ctx, again) {
 			return ctx.Err()

@@ -167,6 +167,7 @@ type scopeMetrics struct {
 var (
 	ageDesc      = prometheus.NewDesc("dimmer_store_age_seconds", "Since the store last answered for the scope.", []string{"scope"}, nil)
 	revisionDesc = prometheus.NewDesc("dimmer_revision", "The newest revision that this node has of the scope.", []string{"scope"}, nil)
+	refusedDesc  = prometheus.NewDesc("dimmer_store_refused", "1 while the store lacks what this node knows of the scope, and is refused until an operator adopts it.", []string{"scope"}, nil)
 	epochDesc    = prometheus.NewDesc("dimmer_epoch", "The epoch of that revision; it grows when a history was rewritten.", []string{"scope"}, nil)
 )
 
@@ -175,6 +176,7 @@ func (c scopeMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- ageDesc
 	out <- revisionDesc
 	out <- epochDesc
+	out <- refusedDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -182,6 +184,11 @@ func (c scopeMetrics) Collect(out chan<- prometheus.Metric) {
 	now := time.Now()
 	for scope, mirror := range c.scopes() {
 		head := mirror.State().Head()
+		refused := 0.0
+		if errors.Is(mirror.Err(), store.ErrEmptied) {
+			refused = 1
+		}
+		out <- prometheus.MustNewConstMetric(refusedDesc, prometheus.GaugeValue, refused, scope)
 		out <- prometheus.MustNewConstMetric(ageDesc, prometheus.GaugeValue, mirror.Age(now).Seconds(), scope)
 		out <- prometheus.MustNewConstMetric(revisionDesc, prometheus.GaugeValue, float64(head.Revision), scope)
 		out <- prometheus.MustNewConstMetric(epochDesc, prometheus.GaugeValue, float64(head.Epoch), scope)

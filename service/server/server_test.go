@@ -67,8 +67,23 @@ func testConfig(dir string) config.Config {
 	}
 }
 
-// launch starts a server; st nil: the store of the configuration.
+// launch starts a server and waits until it is ready; st nil: the store of the configuration.
 func launch(t *testing.T, cfg config.Config, st store.Store) *running {
+	t.Helper()
+	r := start(t, cfg, st)
+	select {
+	case <-r.Ready():
+	case err := <-r.ended:
+		r.ended <- err
+		require.NoError(t, err, r.log)
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "the server is not ready", r.log)
+	}
+	return r
+}
+
+// start starts a server that need not become ready.
+func start(t *testing.T, cfg config.Config, st store.Store) *running {
 	t.Helper()
 	r := &running{t: t, notice: &log{}, log: &log{}, ended: make(chan error, 1)}
 	s, err := New(cfg, Options{Logger: slog.New(slog.NewTextHandler(r.log, nil)), Version: "v0-test", Notice: r.notice})
@@ -86,14 +101,6 @@ func launch(t *testing.T, cfg config.Config, st store.Store) *running {
 			t.Logf("log:\n%s", r.log)
 		}
 	})
-	select {
-	case <-s.Ready():
-	case err := <-r.ended:
-		r.ended <- err
-		require.NoError(t, err, r.log)
-	case <-time.After(20 * time.Second):
-		require.Fail(t, "the server is not ready", r.log)
-	}
 	return r
 }
 

@@ -109,6 +109,10 @@ func Restore(ctx context.Context, s Store, r io.Reader) (scopes []string, err er
 	if _, err := in.r.ReadByte(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: there is something after its last line", ErrStream)
 	}
+	// Processes that miss what was here before may follow what is here now: whoever restores a backup has said so. Not before all of it is here.
+	if err := s.Adopt(ctx); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
 	return done, nil
 }
 
@@ -178,6 +182,9 @@ func Copy(ctx context.Context, from, to Store) (scopes []string, err error) {
 		if before.Revision != after.Revision || before.Hash != after.Hash || after.Epoch < before.Epoch {
 			return nil, fmt.Errorf("copy %s: %w: it was at revision %d when it was copied and is at %d; stop what writes to it", scope, ErrConflict, after.Revision, before.Revision)
 		}
+	}
+	if err := to.Adopt(ctx); err != nil { // as in Restore
+		return nil, fmt.Errorf("copy: %w", err)
 	}
 	return scopes, nil
 }

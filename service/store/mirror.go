@@ -51,11 +51,13 @@ type Mirror struct {
 	now      atomic.Pointer[moment] // what is known; never nil
 	ready    chan struct{}          // closed after the first load
 	answered atomic.Int64           // when the store last answered, in Unix nanoseconds; 0: never
+	failure  atomic.Pointer[error]  // why it does not follow the store at present; nil while it does
 
 	// Run's goroutine alone:
 	loaded  bool
 	reload  bool // the next attempt takes a full read
 	failing bool // said in the log
+	refused bool // said in the log that the store lacks what was known
 }
 
 // moment is a state until there is a newer one.
@@ -93,6 +95,12 @@ func (m *Mirror) Ready() <-chan struct{} { return m.ready }
 // State is the newest state known, an empty one before the first load; never nil.
 func (m *Mirror) State() *State { return m.now.Load().state }
 
+// Newest is State, and a channel that is closed as soon as there is a newer one.
+func (m *Mirror) Newest() (state *State, newer <-chan struct{}) {
+	now := m.now.Load()
+	return now.state, now.next
+}
+
 // Sync asks the store where the scope stands and waits until State is there, or beyond.
 func (m *Mirror) Sync(ctx context.Context) (*State, error) {
 	head, err := m.store.Head(ctx, m.scope)
@@ -122,6 +130,14 @@ func (m *Mirror) Age(now time.Time) time.Duration {
 	return max(0, now.Sub(time.Unix(0, at)))
 }
 
+// Err is why the mirror does not follow the store at present; nil while it does, and before the first attempt has ended.
+func (m *Mirror) Err() error {
+	if err := m.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 func (m *Mirror) heard() { m.answered.Store(m.opts.Clock().UnixNano()) }
 
 // Run loads the scope and follows it until ctx ends (nil) or the store is closed ([ErrClosed]); whatever else goes wrong, it tries again. It is called once.
@@ -138,6 +154,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 		case time.Since(began) > retryMost:
 			attempt = 0 // it worked for a while, or the attempt was a long wait itself
 		}
+		m.failure.Store(&err)
 		m.failed(err)
 		timer := time.NewTimer(m.opts.Jitter(min(retryMost, retryFirst<<min(attempt, 10))))
 		select {
@@ -156,6 +173,9 @@ func (m *Mirror) failed(err error) {
 		m.opts.Logger.Info("reloads from the store", "cause", err)
 	case errors.Is(err, errStalled), errors.Is(err, ErrGap):
 		m.opts.Logger.Warn("reloads from the store", "cause", err)
+	case errors.Is(err, ErrEmptied) && !m.refused:
+		m.refused, m.failing = true, true
+		m.opts.Logger.Error("REFUSES THE STORE and serves what is known", "cause", err, "revision", m.State().head.Revision)
 	case !m.failing:
 		m.failing = true
 		m.opts.Logger.Warn("lost the store; serves what is known", "cause", err, "revision", m.State().head.Revision)
@@ -178,8 +198,9 @@ func (m *Mirror) follow(ctx context.Context) error {
 			return err
 		}
 	}
+	m.failure.Store(nil)
 	if m.failing {
-		m.failing = false
+		m.failing, m.refused = false, false
 		m.opts.Logger.Info("has the store again", "revision", m.State().head.Revision)
 	}
 	ctx, stop := context.WithCancelCause(ctx)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -113,7 +114,7 @@ func (m *Mirrors) Get(ctx context.Context, scope string) (*Mirror, error) {
 	case <-f.done:
 		return nil, fmt.Errorf("%w: %s is not followed any more", ErrUnavailable, scope)
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %s is not loaded yet: %w", ErrUnavailable, scope, ctx.Err())
+		return nil, fmt.Errorf("%w: %s is not loaded yet: %w", ErrUnavailable, scope, errors.Join(ctx.Err(), f.mirror.Err()))
 	}
 }
 

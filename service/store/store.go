@@ -143,8 +143,8 @@ var (
 	ErrCompacted = errors.New("store: cursor is before the log's checkpoint")
 	// ErrEpoch: the cursor is of another epoch, or beyond the head. Take a full Read.
 	ErrEpoch = errors.New("store: cursor is of another epoch")
-	// ErrEmptied: there was data, and now there is none. Refused until an operator says adopt. Keep serving what is known.
-	ErrEmptied = errors.New("store: it is empty where there was data; say adopt to start anew")
+	// ErrEmptied: there was data, and now there is none, or that of another store. Refused until an operator says adopt. Keep serving what is known.
+	ErrEmptied = errors.New("store: it lacks data that were known, and is refused until they are back or an operator says adopt")
 	// ErrFull: nearly out of memory; only lowering and kills commit.
 	ErrFull = errors.New("store: nearly full; only changes that lower exposure are accepted")
 	// ErrTooLarge: the transaction is above what a store takes at once (32 MiB).
@@ -201,7 +201,7 @@ type Store interface {
 	Import(ctx context.Context, scope string, r io.Reader, raise bool) error
 	// Drop deletes a scope with its log, idempotency keys and presence. Its head becomes Head.Dropped.
 	Drop(ctx context.Context, scope string) error
-	// Adopt accepts an empty store where there was data.
+	// Adopt accepts what the store holds now, where there was something else. It has nothing to do where nothing is missing.
 	Adopt(ctx context.Context) error
 	// Check reports whether the store can serve, and what an operator should know (no append-only file, few replicas, memory).
 	Check(ctx context.Context) (Report, error)

@@ -73,8 +73,7 @@ func (s *Store) greet(ctx context.Context) error {
 			s.opts.Logger.Warn(noAOF)
 		}
 	}
-	s.adopted, err = s.adoption(ctx)
-	return err
+	return s.recall(ctx)
 }
 
 const noAOF = "Redis has no append-only file (appendonly no): what was written since its last snapshot is lost when it restarts"
@@ -121,6 +120,16 @@ func (s *Store) Check(ctx context.Context) (store.Report, error) {
 		warnings[text] = true
 	}
 	s.mu.Unlock()
+	record, err := s.readRecord(ctx)
+	if err != nil {
+		return store.Report{}, err
+	}
+	for _, text := range record.others {
+		warnings[text] = true
+	}
+	if record.lost != "" {
+		warnings[s.refuse(record.lost).Error()] = true
+	}
 	// The emptiness that matters most is the whole store's; it is said, not failed: a report is about what is wrong.
 	if err := s.present(ctx, ""); errors.Is(err, store.ErrEmptied) {
 		warnings[err.Error()] = true

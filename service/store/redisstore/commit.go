@@ -33,15 +33,20 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (store.Committed, err
 	if err := txn.Check(); err != nil {
 		return store.Committed{}, err
 	}
+	birth := ""
 	if txn.Base.Revision == 0 {
+		var err error
 		if err := s.present(ctx, txn.Scope); err != nil {
 			return store.Committed{}, err
 		}
 		if _, err := s.look(ctx, txn.Scope); err != nil {
 			return store.Committed{}, err
 		}
+		if birth, err = s.born(ctx, txn.Scope); err != nil {
+			return store.Committed{}, err
+		}
 	}
-	args, err := s.commitArgs(txn)
+	args, err := s.commitArgs(txn, birth)
 	if err != nil {
 		return store.Committed{}, err
 	}
@@ -78,7 +83,7 @@ func (s *Store) answer(ctx context.Context, txn store.Txn, word string, durabili
 		return store.Committed{Head: txn.Entry.Head(), Durability: durability}, nil
 	case "duplicate":
 		return store.Committed{}, store.ErrDuplicate
-	case "conflict", "lineage":
+	case "conflict", "lineage", "emptied":
 		if _, err := s.look(ctx, txn.Scope); errors.Is(err, store.ErrEmptied) {
 			return store.Committed{}, err // there is no head that could have moved
 		}
@@ -99,7 +104,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (s *Store) commitArgs(txn store.Txn) ([]any, error) {
+func (s *Store) commitArgs(txn store.Txn, birth string) ([]any, error) {
 	text, err := json.Marshal(txn.Entry)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: encode an entry: %w", err)
@@ -113,7 +118,7 @@ func (s *Store) commitArgs(txn store.Txn) ([]any, error) {
 	}
 	args := []any{
 		txn.Base.Epoch, txn.Base.Revision, txn.Base.Hash.String(), txn.Entry.Epoch, txn.Entry.Hash.String(), text,
-		id, record, idempotencyKept.Milliseconds(), urgent, s.ahead.Load(), 0,
+		id, record, idempotencyKept.Milliseconds(), urgent, s.ahead.Load(), birth, 0,
 	}
 	n := 0
 	for _, c := range txn.Entry.Changes {
@@ -122,7 +127,7 @@ func (s *Store) commitArgs(txn store.Txn) ([]any, error) {
 			n++
 		}
 	}
-	args[11] = n
+	args[12] = n
 	for _, c := range txn.Entry.Changes {
 		if len(c.After) == 0 {
 			args = append(args, field(c.Key))
@@ -136,6 +141,9 @@ func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string,
 	keys := []string{
 		s.keys.head(txn.Scope), s.keys.docs(txn.Scope), s.keys.log(txn.Scope),
 		s.keys.idem(txn.Scope), s.keys.idemEnd(txn.Scope),
+	}
+	if txn.Scope == store.System && txn.Base.Revision == 0 {
+		keys = append(keys, s.keys.record())
 	}
 	client, err := s.master(ctx, s.writer, keys[0])
 	if err != nil {

@@ -2,22 +2,20 @@ package redisstore
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/dimmerhq/dimmer/service/store"
 )
 
-// look asks where a scope stands, and puts right what can be: a head whose lineage has changed is reconciled with what this process knows. An answer is
-// therefore always one that nobody has to doubt, or an error; ErrEmptied where a scope that was seen has vanished.
-func (s *Store) look(ctx context.Context, scope string) (status, error) {
-	known := s.knows(scope) // before it is asked: what is committed meanwhile may be missing from the answer
-	answer, err := s.eval(ctx, "ask for the head", headScript, []string{s.keys.head(scope)})
+// peek asks where a scope stands, and refuses what is another store's. A head of revision 0, or none, is the caller's to judge.
+func (s *Store) peek(ctx context.Context, scope string) (status, error) {
+	keys := []string{s.keys.head(scope)}
+	if scope == store.System {
+		keys = append(keys, s.keys.record())
+	}
+	answer, err := s.eval(ctx, "ask for the head", headScript, keys)
 	if err != nil {
 		return status{}, err
 	}
@@ -25,25 +23,46 @@ func (s *Store) look(ctx context.Context, scope string) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
+	return st, s.verify(ctx, scope, st)
+}
+
+// look asks where a scope stands, and puts right what can be: a head whose lineage has changed is reconciled with what this process knows. An answer is
+// therefore always one that nobody has to doubt, or an error; ErrEmptied where a scope that was seen has vanished, or the whole store is another.
+func (s *Store) look(ctx context.Context, scope string) (st status, err error) {
+	for range readTries {
+		if st, err = s.lookOnce(ctx, scope); !errors.Is(err, errAppeared) {
+			break
+		}
+	}
+	return st, err
+}
+
+func (s *Store) lookOnce(ctx context.Context, scope string) (status, error) {
+	own := s.knows(scope) // before it is asked: what is committed meanwhile may be missing from the answer
+	st, err := s.peek(ctx, scope)
+	if err != nil {
+		return status{}, err
+	}
 	switch {
 	case st.absent:
-		return st, s.emptied(ctx, scope, known)
-	case st.head.Revision == 0 && (known.Revision == 0 || known.Epoch < st.head.Epoch):
+		return st, s.emptied(ctx, scope, own)
+	case st.head.Revision == 0 && (own.head.Revision == 0 || own.head.Epoch < st.head.Epoch):
 		s.forget(scope, st.head)
 		return st, nil
-	case st.head.Revision == 0: // what was made after the drop is lost
-		return s.reconcile(ctx, scope, known)
-	case !st.intact:
-		return s.reconcile(ctx, scope, known)
+	case st.head.Revision == 0, // what was made after the drop is lost
+		!st.intact:
+		return s.reconcile(ctx, scope, own.head, st.birth)
 	}
 	s.note(scope, st.head)
+	s.register(ctx, scope)
 	return st, nil
 }
 
-// reconcile runs the compare-and-set that decides about the epoch. It may run twice: the second time it finds what the first did.
-func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (status, error) {
+// reconcile runs the compare-and-set that decides about the epoch, of a head that was seen to have a birth. It may run twice: the second time it finds what the
+// first did.
+func (s *Store) reconcile(ctx context.Context, scope string, known store.Head, birth string) (status, error) {
 	own := s.knows(scope)
-	st, err := s.compare(ctx, scope, known, "")
+	st, err := s.compare(ctx, scope, known, "", birth)
 	if err != nil {
 		return status{}, err
 	}
@@ -54,6 +73,8 @@ func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (
 	}
 	log := s.opts.Logger.With("scope", scope, "epoch", st.head.Epoch, "revision", st.head.Revision)
 	switch st.did {
+	case "moved":
+		return status{}, errAppeared
 	case "kept":
 		log.Info("redis was restarted or promoted, and continues what was known; the epoch stays")
 	case "raised":
@@ -75,9 +96,9 @@ func (s *Store) reconcile(ctx context.Context, scope string, known store.Head) (
 	return st, nil
 }
 
-func (s *Store) compare(ctx context.Context, scope string, known store.Head, adopted string) (status, error) {
+func (s *Store) compare(ctx context.Context, scope string, known store.Head, adopted, birth string) (status, error) {
 	answer, err := s.eval(ctx, "reconcile", reconcileScript, []string{s.keys.head(scope), s.keys.log(scope)},
-		known.Epoch, known.Revision, known.Hash.String(), adopted)
+		known.Epoch, known.Revision, known.Hash.String(), adopted, birth)
 	if err != nil {
 		return status{}, err
 	}
@@ -86,70 +107,61 @@ func (s *Store) compare(ctx context.Context, scope string, known store.Head, ado
 
 // restart is reconcile where there is no head. Unless the operator has adopted that, whoever knows one is refused: the caller, or this process, which knew
 // own before it asked.
-func (s *Store) restart(ctx context.Context, scope string, known, own store.Head) (status, error) {
+func (s *Store) restart(ctx context.Context, scope string, known store.Head, own claim) (status, error) {
 	if err := s.emptied(ctx, scope, own); err != nil {
 		return status{}, err
 	}
 	if known == (store.Head{}) {
 		return status{absent: true, intact: true}, nil
 	}
-	word, err := s.adoption(ctx)
-	if err != nil {
-		return status{}, err
+	if known.Revision > 0 && known.Epoch > 0 {
+		// What the caller knew and this process does not was given up by an adoption that this process has taken note of, if there was one.
+		if _, err := s.missing(ctx, scope, claim{head: known}); err != nil {
+			s.note(scope, known)
+			return status{}, err
+		}
 	}
-	if word == "" && known.Revision > 0 && known.Epoch > 0 {
-		s.note(scope, known)
-		return status{}, vanished(scope, known)
-	}
-	return s.compare(ctx, scope, known, "adopted")
+	return s.compare(ctx, scope, known, "adopted", "")
 }
 
 // Reconcile implements [store.Store]. A head that equals known, or continues it, keeps its epoch, whatever server has it now; one that does not
 // gets the next, once, however many processes ask.
-func (s *Store) Reconcile(ctx context.Context, scope string, known store.Head) (store.Head, error) {
+func (s *Store) Reconcile(ctx context.Context, scope string, known store.Head) (head store.Head, err error) {
 	if err := s.begin(ctx, scope); err != nil {
 		return store.Head{}, err
 	}
-	if own := s.knows(scope); known.Cursor().Compare(own.Cursor()) < 0 {
+	for range readTries {
+		if head, err = s.reconcileOnce(ctx, scope, known); !errors.Is(err, errAppeared) {
+			break
+		}
+	}
+	return head, err
+}
+
+func (s *Store) reconcileOnce(ctx context.Context, scope string, known store.Head) (store.Head, error) {
+	st, err := s.peek(ctx, scope)
+	if err != nil {
+		return store.Head{}, err
+	}
+	if own := s.knows(scope).head; known.Cursor().Compare(own.Cursor()) < 0 {
 		// Another part of this process has seen more: that has to be continued too.
-		if _, err := s.reconcile(ctx, scope, own); err != nil {
+		if _, err := s.reconcile(ctx, scope, own, st.birth); err != nil {
 			return store.Head{}, err
 		}
 	}
-	st, err := s.reconcile(ctx, scope, known)
+	st, err = s.reconcile(ctx, scope, known, st.birth)
 	return st.head, err
 }
 
-// emptied decides what a missing head means to a process that knew one before it asked: that the operator gave it up; else ErrEmptied.
-func (s *Store) emptied(ctx context.Context, scope string, known store.Head) error {
-	if known.Revision == 0 {
-		return nil
-	}
-	word, err := s.adoption(ctx)
-	if err != nil {
+// emptied decides what a missing head means to a process that knew one before it asked, or none: that the operator gave it up, that there was never anything;
+// else ErrEmptied.
+func (s *Store) emptied(ctx context.Context, scope string, own claim) error {
+	word, err := s.missing(ctx, scope, own)
+	if err != nil || own.head.Revision == 0 {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if word != "" && word != s.adopted {
-		s.adopted = word
-		clear(s.known)
-		return nil
-	}
-	return vanished(scope, known)
-}
-
-func vanished(scope string, known store.Head) error {
-	return fmt.Errorf("%w: revision %d of %q was known", store.ErrEmptied, known.Revision, scope)
-}
-
-// adoption is the operator's last word; empty when there was none since the store was last emptied.
-func (s *Store) adoption(ctx context.Context) (string, error) {
-	word, err := s.client.Get(ctx, s.keys.adopted()).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", s.fail(ctx, "ask for an adoption", err)
-	}
-	return word, nil
+	s.giveUp(word)
+	return nil
 }
 
 // present refuses to begin a new scope in a store that has lost those that were known.
@@ -165,25 +177,5 @@ func (s *Store) present(ctx context.Context, scope string) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// Adopt implements [store.Store]. The other processes take note of it when they next find something missing.
-func (s *Store) Adopt(ctx context.Context) error {
-	if err := s.begin(ctx, store.System); err != nil {
-		return err
-	}
-	var raw [16]byte
-	if _, err := io.ReadFull(s.opts.Random, raw[:]); err != nil {
-		return fmt.Errorf("redisstore: no randomness: %w", err)
-	}
-	word := hex.EncodeToString(raw[:])
-	if err := s.client.Set(ctx, s.keys.adopted(), word, 0).Err(); err != nil {
-		return s.fail(ctx, "adopt", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.adopted = word
-	clear(s.known)
 	return nil
 }

@@ -11,7 +11,8 @@
 //   - A Redis that was restarted, promoted or restored may have lost its newest writes, and would give their revisions to others. The head
 //     records the replication id under which it was written. Where that has changed nobody commits before [Store.Reconcile] has compared what the
 //     processes know with what is there, and raised the epoch unless it is a continuation.
-//   - An empty Redis looks like a new one. A process that knows better answers [store.ErrEmptied] until an operator adopts it.
+//   - An empty Redis looks like a new one. A process that knows better answers [store.ErrEmptied] until an operator adopts it, and writes that down
+//     for those that start later (life.go).
 //
 // The package must not decide anything about documents, and nothing of Redis leaves it but errors' names.
 package redisstore
@@ -47,6 +48,8 @@ type Options struct {
 	// which may promote a replica at any time, and 0 for one server: it has then to have appendfsync always. A partition that cuts a primary off together with fewer
 	// than MinReplicas replicas confirms nothing, so with two replicas or more, 2 is safer and 1 is more available.
 	MinReplicas int
+	// Conception is how long the first commit of a store that looks new waits for a process that knows better; negative: not at all. Default 3 s.
+	Conception time.Duration
 	// TLS is used where the URL says rediss; nil: the system's roots.
 	TLS *tls.Config
 	// SentinelUsername and SentinelPassword are for the sentinels; the URL's are for the servers.
@@ -66,15 +69,16 @@ type Store struct {
 	writer  redis.UniversalClient // commits: never tried again behind our back
 	watcher redis.UniversalClient // blocking reads, which would starve the others
 	keys    keyspace
+	address string // the URL without a password, for messages
 
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	readers sync.WaitGroup
 
-	mu      sync.Mutex
-	known   map[string]store.Head // the newest head seen of each scope, while its lineage was intact
-	adopted string                // the adoption that this process has taken note of
-	raised  map[string]string     // scope → what became of its history, for Check
+	mu     sync.Mutex
+	known  map[string]store.Head // the newest head seen of each scope, while its lineage was intact
+	life   life                  // what is known of the store as a whole
+	raised map[string]string     // scope → what became of its history, for Check
 
 	memory memory
 	ahead  atomic.Int64 // milliseconds that idempotency's clock, which is Redis's, is taken to be ahead: tests let a day pass
@@ -105,8 +109,8 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	}
 	quiet()
 	s := &Store{
-		opts: opts, backend: target.backend, keys: keyspace{prefix: opts.Prefix},
-		known: map[string]store.Head{}, raised: map[string]string{},
+		opts: opts, backend: target.backend, keys: keyspace{prefix: opts.Prefix}, address: target.String(),
+		known: map[string]store.Head{}, raised: map[string]string{}, life: life{accepted: map[string]bool{}, registered: map[string]bool{}},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client = target.connect(opts, 3, poolSize)
@@ -131,6 +135,9 @@ func (o Options) complete(backend string) (Options, error) {
 	}
 	if o.WaitTimeout <= 0 {
 		o.WaitTimeout = time.Second
+	}
+	if o.Conception == 0 {
+		o.Conception = conception
 	}
 	if o.MinReplicas <= 0 {
 		o.MinReplicas = 1
@@ -214,10 +221,10 @@ func (s *Store) note(scope string, head store.Head) {
 	}
 }
 
-func (s *Store) knows(scope string) store.Head {
+func (s *Store) knows(scope string) claim {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known[scope]
+	return claim{s.known[scope], s.life.adopted}
 }
 
 // forget lets go of a scope that was dropped, leaving an empty head.

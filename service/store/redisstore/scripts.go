@@ -45,6 +45,12 @@ var (
 	installText string
 	//go:embed lua/drop.lua
 	dropText string
+	//go:embed lua/missing.lua
+	missingText string
+	//go:embed lua/bear.lua
+	bearText string
+	//go:embed lua/adopt.lua
+	adoptText string
 
 	headScript      = newScript(headText)
 	commitScript    = newScript(commitText)
@@ -57,6 +63,9 @@ var (
 	unspoolScript   = newScript(unspoolText)
 	installScript   = newScript(installText)
 	dropScript      = newScript(dropText)
+	missingScript   = newScript(missingText)
+	bearScript      = newScript(bearText)
+	adoptScript     = newScript(adoptText)
 )
 
 // scripter runs scripts; clients and pinned connections do.
@@ -102,15 +111,24 @@ type status struct {
 	absent           bool   // there is no head; a dropped scope has one, with revision 0
 	server           string // the replication id of the server that answered: another after each restart, promotion and move
 	intact           bool   // the head was written under the server's present replication id, or has no revision
+	birth            string // the store's when the scope began; empty: an earlier version made it, or there is none
+	recorded         string // the birth that the store's record has; asked for with the system scope alone
+	lost             string // why a system scope without a revision is refused
 	did              string // reconcile.lua's
 }
 
 func parseStatus(answer any) (status, error) {
 	list, ok := answer.([]any)
-	if !ok || len(list) < 8 {
+	if !ok || len(list) < 10 {
 		return status{}, corrupt(fmt.Errorf("a script answered %T", answer))
 	}
-	text := func(i int) string { s, _ := list[i].(string); return s }
+	text := func(i int) string {
+		if i >= len(list) {
+			return ""
+		}
+		s, _ := list[i].(string)
+		return s
+	}
 	var s status
 	if list[0] != nil {
 		var err1, err2 error
@@ -127,9 +145,8 @@ func parseStatus(answer any) (status, error) {
 	}
 	s.absent, s.server = list[0] == nil, text(7)
 	s.intact = s.head.Revision == 0 || text(3) == text(7) && text(3) != ""
-	if len(list) > 8 {
-		s.did = text(8)
-	}
+	s.birth, s.recorded = text(8), text(9)
+	s.lost, s.did = text(10), text(11)
 	return s, nil
 }
 

@@ -164,7 +164,7 @@ func hostileContent(t *testing.T, server *redistest.Server) {
 func encoded(t *testing.T, txn store.Txn) string {
 	t.Helper()
 	s := &Store{}
-	args, err := s.commitArgs(txn)
+	args, err := s.commitArgs(txn, "")
 	require.NoError(t, err)
 	return string(args[5].([]byte))
 }

@@ -177,7 +177,7 @@ func TestUsed(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	e, err := store.Seal(store.Head{}, store.Meta{Actor: "a"}, []store.Change{{Key: store.Key{Collection: "c", ID: "i"}, After: []byte("{}")}})
 	require.NoError(f, err)
-	args, err := (&Store{}).commitArgs(store.Txn{Entry: e})
+	args, err := (&Store{}).commitArgs(store.Txn{Entry: e}, "")
 	require.NoError(f, err)
 	f.Add("0-1", e.Hash.String(), args[5].([]byte), string(encodeRecord(store.Record{Revision: 1, Answer: []byte("x")})), "1", "c\x00i")
 	f.Add("0-x", "", []byte("{}"), "", "-1", "")

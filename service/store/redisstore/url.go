@@ -25,6 +25,25 @@ type target struct {
 	master             string // the name that Sentinel knows
 }
 
+// String is the URL again, without a password.
+func (t target) String() string {
+	scheme := t.backend
+	if t.tls {
+		scheme = "rediss" + strings.TrimPrefix(scheme, "redis")
+	}
+	u := url.URL{Scheme: scheme, Host: strings.Join(t.addrs, ",")}
+	if t.username != "" {
+		u.User = url.User(t.username)
+	}
+	if t.backend != backendCluster {
+		u.Path = "/" + strconv.Itoa(t.db)
+	}
+	if t.master != "" {
+		u.RawQuery = url.Values{"master": {t.master}}.Encode()
+	}
+	return u.String()
+}
+
 // parse reads a URL. Its errors never hold the text, which may hold a password.
 func parse(text string) (target, error) {
 	scheme, rest, found := strings.Cut(text, "://")

@@ -1,5 +1,5 @@
 -- KEYS: head, docs, log, the staged docs and log. ARGV: epoch, revision, hash of the head; epoch, revision, hash of the checkpoint; how many staged keys there
--- are. The epoch is at least that which a dropped scope of the same name has left. Answers exists, lost (the stage has expired), or ok.
+-- are; the store's birth. The epoch is at least that which a dropped scope of the same name has left. Answers exists, lost (the stage has expired), or ok.
 local left = redis.call('HMGET', KEYS[1], 'epoch', 'revision')
 if left[1] and left[2] ~= '0' then return 'exists' end
 if redis.call('EXISTS', KEYS[4]) + redis.call('EXISTS', KEYS[5]) ~= tonumber(ARGV[7]) then return 'lost' end
@@ -12,6 +12,6 @@ for from, to in pairs({[KEYS[4]] = KEYS[2], [KEYS[5]] = KEYS[3]}) do
 		redis.call('PERSIST', to)
 	end
 end
-redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch), 'revision', ARGV[2], 'hash', ARGV[3], 'lineage', replid,
+redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch), 'revision', ARGV[2], 'hash', ARGV[3], 'lineage', replid, 'birth', ARGV[8],
 	'cp_epoch', ARGV[4], 'cp_revision', ARGV[5], 'cp_hash', ARGV[6])
 return 'ok'

@@ -1,8 +1,16 @@
--- KEYS: head, log. ARGV: epoch, revision, hash of what the caller knows, revision 0: nothing; adopted or ''.
--- Answers like head.lua, and then what was done: none, same, kept, raised.
+-- KEYS: head, log. ARGV: epoch, revision, hash of what the caller knows, revision 0: nothing; adopted or ''; the birth that the head
+-- was seen to have. Answers like head.lua, and then what was done: none, same, kept, raised, or moved: it is another head than was seen.
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'revision', 'hash', 'lineage', 'cp_epoch', 'cp_revision', 'cp_hash')
+h[9] = redis.call('HGET', KEYS[1], 'birth')
+h[10] = false
+h[11] = false
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+h[8] = replid
 local did = 'none'
+if h[1] and (h[9] or '') ~= ARGV[5] then
+	h[12] = 'moved'
+	return h
+end
 if h[1] then
 	local broken = h[4] ~= replid and h[2] ~= '0'
 	local epoch, revision, cp = tonumber(h[1]), tonumber(h[2]), tonumber(h[6] or '0')
@@ -40,9 +48,8 @@ end
 if not h[1] and ARGV[4] ~= '' then
 	-- The operator gave up what was known: the scope begins anew, in an epoch that nobody has seen.
 	did = 'raised'
-	h = {string.format('%.0f', ARGV[1] + 1), '0', string.rep('0', 64), replid, false, false, false}
+	h = {string.format('%.0f', ARGV[1] + 1), '0', string.rep('0', 64), replid, false, false, false, replid, false, false, false}
 	redis.call('HSET', KEYS[1], 'epoch', h[1], 'revision', h[2], 'hash', h[3])
 end
-h[8] = replid
-h[9] = did
+h[12] = did
 return h
