@@ -25,7 +25,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: build ## start a server, the example shop and, the first time, the tour (TOUR=0: not); data in ./.dimmer
+run: ui-maybe build ## start a server, the example shop and, the first time, the tour (TOUR=0: not); data in ./.dimmer
 	@exec $(BIN) dev
 
 .PHONY: build
@@ -34,13 +34,30 @@ build: ## build bin/dimmer, a static binary, and the example shop beside it
 	$(BUILD) -o $(BIN) ./cmd/dimmer
 	$(BUILD) -o bin/shop ./sdk/go/examples/shop
 
+.PHONY: ui
+ui: ## build the admin UI into the folder that make build embeds; needs Node
+	@.ci/ui build
+
+.PHONY: ui-maybe
+ui-maybe:
+	@.ci/ui maybe
+
 .PHONY: test
-test: race-note ## all tests; gets redis-server and strace if they are missing
-	@env=$$(.ci/tools env) && eval "$$env" && $(GOTEST) -noalloc -- $(GOTESTFLAGS) $(PKGS)
+test: race-note ## all tests; gets redis-server, chromium and strace if they are missing
+	@env=$$(.ci/tools env) && eval "$$env" && bad=0 && \
+	{ $(if $(filter default,$(UITESTS)),$(MAKE) --no-print-directory test-ui || bad=1;) \
+	$(GOTEST) -noalloc -- $(GOTESTFLAGS) $(PKGS) || bad=$$?; exit $$bad; }
+
+# Narrowed to packages, make test leaves the UI out.
+UITESTS := $(if $(filter file,$(origin PKGS)),default)
+
+.PHONY: test-ui
+test-ui: ## the UI's tests: types, pure logic, and a browser against the real binary
+	@.ci/ui test
 
 .PHONY: test-go
 test-go: race-note ## tests that need Go alone; lists what it left out
-	@echo "test-go: tests that need a redis-server are left out; make test runs them"
+	@echo "test-go: tests that need a redis-server, and those of the admin UI (types, Vitest, browser), are left out; make test runs them"
 	@CI= REDIS_SERVER=none $(GOTEST) -allow-skips -noalloc -- $(GOTESTFLAGS) $(PKGS)
 
 .PHONY: race-note
@@ -48,11 +65,11 @@ race-note:
 	@$(if $(CC_FOUND),,echo "NOTE: no C compiler ($$(go env CC)): tests run WITHOUT the race detector" >&2)
 
 .PHONY: lint
-lint: ## gofmt, golangci-lint, buf lint and breaking, generated code is current
+lint: ## gofmt, golangci-lint, buf lint and breaking, tsc, generated code is current
 	@.ci/lint
 
 .PHONY: generate
-generate: ## write the generated Go: proto/, service/adminapi/api.gen.go
+generate: ## write the generated code: proto/, service/adminapi/api.gen.go, admin-ui/src/api/schema.gen.ts
 	@.ci/generate
 
 .PHONY: bench
@@ -69,6 +86,10 @@ soak: ## the long versions of the tests (hours), then an hour of fuzzing
 	@env=$$(.ci/tools env) && eval "$$env" && \
 	DIMMER_SOAK=1 $(GOTEST) -- $(RACE) -count=1 -timeout=4h $(PKGS)
 	@.ci/fuzz 10m
+
+.PHONY: screenshots
+screenshots: ui build ## every screen of the admin UI, light and dark, desktop and phone, into .cache/screenshots
+	@env=$$(.ci/tools env) && eval "$$env" && .ci/ui screenshots
 
 .PHONY: image
 image: ## build the container image with buildah or docker
