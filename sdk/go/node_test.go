@@ -193,11 +193,15 @@ func (c *conn) intent(mode dimmerv1.Intent_Mode) {
 }
 
 func (c *conn) changes(docs ...evaluator.Document) {
+	c.say(&dimmerv1.SyncResponse{Message: &dimmerv1.SyncResponse_Changes{Changes: changesOf(docs)}})
+}
+
+func changesOf(docs []evaluator.Document) *dimmerv1.Changes {
 	m := &dimmerv1.Changes{}
 	for _, d := range docs {
 		m.Changes = append(m.Changes, &dimmerv1.Change{Kind: string(d.Kind), Key: d.Key, Json: d.JSON, Deleted: d.JSON == nil})
 	}
-	c.say(&dimmerv1.SyncResponse{Message: &dimmerv1.SyncResponse_Changes{Changes: m}})
+	return m
 }
 
 func (c *conn) commit(s *evaluator.Snapshot, count int) {
@@ -232,10 +236,12 @@ func (c *conn) full(s *evaluator.Snapshot) {
 	c.intent(dimmerv1.Intent_MODE_DELTA)
 }
 
-// delta sends changes that lead to a snapshot.
+// delta sends changes that lead to a snapshot, with their Commit in one message, as nodes have done since protocol 1. full has the older form.
 func (c *conn) delta(to *evaluator.Snapshot, changes ...evaluator.Document) {
-	c.changes(changes...)
-	c.commit(to, len(changes))
+	digest := to.Digest()
+	m := changesOf(changes)
+	m.Commit = &dimmerv1.Commit{Revision: revisionTo(to.Revision()), Count: int64(len(changes)), Digest: digest[:]}
+	c.say(&dimmerv1.SyncResponse{Message: &dimmerv1.SyncResponse_Changes{Changes: m}})
 }
 
 func rev(epoch, number int64) Revision { return Revision{Epoch: epoch, Number: number} }

@@ -101,11 +101,15 @@ func (x *session) sayFarewell(in <-chan received) {
 	}
 }
 
+// protocol is the version of the sync protocol that this client speaks: a Commit may come within Changes.
+const protocol = 1
+
 func (s *syncer) hello() *dimmerv1.SyncRequest {
 	held := s.client.rules.Load()
 	hello := &dimmerv1.Hello{
 		Instance: s.config.instance, Application: s.config.application,
 		Sdk: "go", SdkVersion: Version, Schema: evaluator.Schema,
+		Protocol: protocol, Process: s.process,
 	}
 	if rev := held.Revision(); rev != (Revision{}) {
 		digest := held.Digest()
@@ -223,7 +227,10 @@ func (x *session) changes(c *dimmerv1.Changes) error {
 		return err
 	}
 	x.beats = 0 // the step goes on
-	return x.step.add(c.GetChanges())
+	if err := x.step.add(c.GetChanges()); err != nil || c.GetCommit() == nil {
+		return err
+	}
+	return x.commit(c.GetCommit())
 }
 
 func (x *session) commit(c *dimmerv1.Commit) error {

@@ -2,6 +2,7 @@ package dimmer
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type syncer struct {
 	client   *Client
 	config   *config
 	dial     dialer
+	process  []byte // random; tells this process from others of the same instance name
 	onStep   func() // a new ruleset is in place
 	endpoint int
 	failures int  // in a row
@@ -41,7 +43,8 @@ type syncer struct {
 }
 
 func newSyncer(c *Client) *syncer {
-	s := &syncer{client: c, config: c.config, dial: c.config.dial, onStep: func() {}}
+	s := &syncer{client: c, config: c.config, dial: c.config.dial, process: make([]byte, 16), onStep: func() {}}
+	_, _ = rand.Read(s.process) // it never fails
 	if s.dial == nil {
 		s.dial = c.config.dialNode
 	}

@@ -29,6 +29,8 @@ func TestFullThenDeltas(t *testing.T) {
 		require.Equal(t, "test", conn.hello.GetApplication())
 		require.EqualValues(t, evaluator.Schema, conn.hello.GetSchema())
 		require.NotEmpty(t, conn.hello.GetInstance())
+		require.EqualValues(t, 1, conn.hello.GetProtocol(), "commits within changes")
+		require.Len(t, conn.hello.GetProcess(), 16)
 		require.Nil(t, conn.hello.GetAfter(), "it has nothing")
 		require.Empty(t, conn.hello.GetDigest())
 
@@ -59,6 +61,12 @@ func TestFullThenDeltas(t *testing.T) {
 		conn.expectAck(rev(1, 7))
 		require.False(t, c.on("b"))
 		require.Equal(t, CauseKilled, c.BoolDetail(t.Context(), "b", nil, true).Cause)
+
+		conn.hangUp(nil)
+		require.Equal(t, conn.hello.GetProcess(), n.accept(t).hello.GetProcess(), "it is the same process still")
+		other := newNodes()
+		other.client(t, "a:1")
+		require.NotEqual(t, conn.hello.GetProcess(), other.accept(t).hello.GetProcess())
 	})
 }
 

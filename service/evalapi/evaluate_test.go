@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/dimmerhq/dimmer/evaluator"
 	pb "github.com/dimmerhq/dimmer/proto/dimmer/v1"
+	"github.com/dimmerhq/dimmer/service/feed"
 	"github.com/dimmerhq/dimmer/service/store"
 )
 
@@ -279,12 +281,21 @@ func TestMessages(t *testing.T) {
 		digest := evaluator.Digest(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "digest"))
 		count := rapid.IntRange(0, 1<<30).Draw(t, "count")
 		age := rapid.Int64Range(0, 1<<40).Draw(t, "age")
+		commit := &pb.Commit{Revision: wire, Count: int64(count), Digest: digest[:]}
+		joined := Encoder.Changes(docs, &feed.End{Revision: rev, Count: count, Digest: digest})
+		changes, alone := apart(joined)
+		require.Equal(t, len(docs) == 0, changes == nil)
+		if changes == nil {
+			changes = parts{{fieldResponseChanges<<3 | 2, 0}}
+		}
 		for _, m := range []struct {
 			got  []byte
 			want *pb.SyncResponse
 		}{
-			{Encoder.Changes(docs), &pb.SyncResponse{Message: &pb.SyncResponse_Changes{Changes: want}}},
-			{Encoder.Commit(rev, count, digest), &pb.SyncResponse{Message: &pb.SyncResponse_Commit{Commit: &pb.Commit{Revision: wire, Count: int64(count), Digest: digest[:]}}}},
+			{Encoder.Changes(docs, nil), &pb.SyncResponse{Message: &pb.SyncResponse_Changes{Changes: want}}},
+			{joined, &pb.SyncResponse{Message: &pb.SyncResponse_Changes{Changes: &pb.Changes{Changes: want.GetChanges(), Commit: commit}}}},
+			{slices.Concat(changes...), &pb.SyncResponse{Message: &pb.SyncResponse_Changes{Changes: want}}},
+			{alone, &pb.SyncResponse{Message: &pb.SyncResponse_Commit{Commit: commit}}},
 			{heartbeatMessage(rev, digest, age), &pb.SyncResponse{Message: &pb.SyncResponse_Heartbeat{Heartbeat: &pb.Heartbeat{Revision: wire, Digest: digest[:], StoreAgeMs: age}}}},
 			{goodbyeMessage(age, 5), &pb.SyncResponse{Message: &pb.SyncResponse_Goodbye{Goodbye: &pb.Goodbye{RetryAfterMs: age, SpreadMs: 5}}}},
 			{intentLagging, &pb.SyncResponse{Message: &pb.SyncResponse_Intent{Intent: &pb.Intent{Mode: pb.Intent_MODE_LAGGING}}}},

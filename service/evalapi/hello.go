@@ -37,6 +37,7 @@ const (
 	maxInstance    = 128
 	maxApplication = 128
 	maxSDK         = 64
+	maxProcess     = 16
 )
 
 func checkHello(h *pb.Hello) error {
@@ -59,8 +60,11 @@ func checkHello(h *pb.Hello) error {
 	if n := len(h.GetDigest()); n != 0 && n != len(evaluator.Digest{}) {
 		return feature.Invalid("hello.digest", "must have 16 bytes, has %d", n)
 	}
-	if h.GetSchema() < 0 || h.GetAfter().GetEpoch() < 0 || h.GetAfter().GetNumber() < 0 {
-		return feature.Invalid("hello", "schema and revision cannot be negative")
+	if n := len(h.GetProcess()); n > maxProcess {
+		return feature.Invalid("hello.process", "must have at most %d bytes, has %d", maxProcess, n)
+	}
+	if h.GetSchema() < 0 || h.GetProtocol() < 0 || h.GetAfter().GetEpoch() < 0 || h.GetAfter().GetNumber() < 0 {
+		return feature.Invalid("hello", "schema, protocol and revision cannot be negative")
 	}
 	return nil
 }

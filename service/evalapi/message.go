@@ -21,8 +21,15 @@ func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
 
 // Marshal implements encoding.CodecV2. A SliceBuffer is never freed nor written to, so sharing the bytes is safe.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if e, ok := v.(*encoded); ok {
-		return mem.BufferSlice{mem.SliceBuffer(*e)}, nil
+	switch m := v.(type) {
+	case *encoded:
+		return mem.BufferSlice{mem.SliceBuffer(*m)}, nil
+	case parts:
+		out := make(mem.BufferSlice, len(m))
+		for i, part := range m {
+			out[i] = mem.SliceBuffer(part)
+		}
+		return out, nil
 	}
 	return c.CodecV2.Marshal(v)
 }
@@ -44,6 +51,7 @@ const (
 	fieldIntentMode = 1
 
 	fieldChangesChange = 1
+	fieldChangesCommit = 2
 	fieldChangeKind    = 1
 	fieldChangeKey     = 2
 	fieldChangeJSON    = 3
@@ -65,10 +73,18 @@ const (
 )
 
 // Changes implements feed.Encoder.
-func (encoder) Changes(docs []evaluator.Document) []byte {
+func (encoder) Changes(docs []evaluator.Document, end *feed.End) []byte {
 	inner := 0
 	for i := range docs {
 		inner += protowire.SizeTag(fieldChangesChange) + protowire.SizeBytes(changeSize(&docs[i]))
+	}
+	var buf [96]byte
+	commit := buf[:0]
+	if end != nil {
+		commit = appendRevision(commit, fieldCommitRevision, end.Revision)
+		commit = appendInt(commit, fieldCommitCount, int64(end.Count))
+		commit = appendBytes(commit, fieldCommitDigest, end.Digest[:])
+		inner += protowire.SizeTag(fieldChangesCommit) + protowire.SizeBytes(len(commit))
 	}
 	out := make([]byte, 0, protowire.SizeTag(fieldResponseChanges)+protowire.SizeBytes(inner))
 	out = protowire.AppendTag(out, fieldResponseChanges, protowire.BytesType)
@@ -85,7 +101,33 @@ func (encoder) Changes(docs []evaluator.Document) []byte {
 			out = protowire.AppendVarint(out, 1)
 		}
 	}
-	return out
+	return appendBytes(out, fieldChangesCommit, commit)
+}
+
+// parts are one message in pieces, for which nothing has to be copied.
+type parts [][]byte
+
+// apart makes two messages of the last one of a step, for a client that takes the Commit as a message of its own. The first is nil when there is
+// nothing in it.
+func apart(last []byte) (changes parts, commit []byte) {
+	_, _, tag := protowire.ConsumeTag(last)
+	inner, _ := protowire.ConsumeBytes(last[tag:])
+	at := 0
+	for at < len(inner) {
+		field, kind, n := protowire.ConsumeTag(inner[at:])
+		if field == fieldChangesCommit {
+			at += n
+			break
+		}
+		at += n + protowire.ConsumeFieldValue(field, kind, inner[at+n:])
+	}
+	commit = append(protowire.AppendTag(make([]byte, 0, 1+len(inner)-at), fieldResponseCommit, protowire.BytesType), inner[at:]...)
+	docs := inner[:at-protowire.SizeTag(fieldChangesCommit)]
+	if len(docs) == 0 {
+		return nil, commit
+	}
+	head := protowire.AppendTag(make([]byte, 0, 8), fieldResponseChanges, protowire.BytesType)
+	return parts{protowire.AppendVarint(head, uint64(len(docs))), docs}, commit
 }
 
 func changeSize(d *evaluator.Document) int {
@@ -99,15 +141,6 @@ func changeSize(d *evaluator.Document) int {
 		n += 2
 	}
 	return n
-}
-
-// Commit implements feed.Encoder.
-func (encoder) Commit(rev evaluator.Revision, count int, digest evaluator.Digest) []byte {
-	var buf [96]byte
-	inner := appendRevision(buf[:0], fieldCommitRevision, rev)
-	inner = appendInt(inner, fieldCommitCount, int64(count))
-	inner = appendBytes(inner, fieldCommitDigest, digest[:])
-	return response(fieldResponseCommit, inner)
 }
 
 // Intent modes of sync.proto.

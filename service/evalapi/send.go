@@ -79,7 +79,7 @@ func (y *syncStream) begin(ctx context.Context, digest []byte, beat <-chan time.
 		if time.Duration(beats)*checkEvery >= heartbeat {
 			beats = 1
 			n := y.feed.Current()
-			if err := y.write(heartbeatMessage(n.Revision(), n.Digest(), y.storeAge())); err != nil {
+			if err := y.writeBytes(heartbeatMessage(n.Revision(), n.Digest(), y.storeAge())); err != nil {
 				return err
 			}
 		}
@@ -161,15 +161,28 @@ func (y *syncStream) take(messages [][]byte, to evaluator.Revision) error {
 				return err
 			}
 		}
-		if i == len(messages)-1 {
-			y.sent(to) // before the Commit, so that the acknowledgement cannot overtake it
+		if i < len(messages)-1 {
+			if err := y.write((*encoded)(&m)); err != nil {
+				return err
+			}
 		}
-		if err := y.write(m); err != nil {
+	}
+	y.sent(to) // before the Commit, so that the acknowledgement cannot overtake it
+	last := messages[len(messages)-1]
+	if y.protocol >= protocolJoined {
+		return y.write((*encoded)(&last))
+	}
+	changes, commit := apart(last)
+	if changes != nil {
+		if err := y.write(changes); err != nil {
 			return err
 		}
 	}
-	return nil
+	return y.write((*encoded)(&commit))
 }
+
+// protocolJoined is the first version of the protocol whose clients take a Commit within Changes.
+const protocolJoined = 1
 
 func (y *syncStream) sent(rev evaluator.Revision) {
 	y.at = rev
@@ -199,7 +212,7 @@ func (y *syncStream) beat(n *feed.Node) error {
 		}
 	}
 	y.sent(n.Revision())
-	return y.write(heartbeatMessage(n.Revision(), n.Digest(), y.storeAge()))
+	return y.writeBytes(heartbeatMessage(n.Revision(), n.Digest(), y.storeAge()))
 }
 
 func (y *syncStream) storeAge() int64 {
@@ -210,7 +223,7 @@ func (y *syncStream) storeAge() int64 {
 func (y *syncStream) goodbye() error {
 	const perSecond = 1000 // reconnects that another node takes easily
 	spread := 1000 * (1 + y.streams.n.Load()/perSecond)
-	if err := y.write(goodbyeMessage(0, spread)); err != nil {
+	if err := y.writeBytes(goodbyeMessage(0, spread)); err != nil {
 		return err
 	}
 	return errDraining
@@ -218,14 +231,16 @@ func (y *syncStream) goodbye() error {
 
 func (y *syncStream) intend(mode []byte) error {
 	y.mode = mode
-	return y.write(mode)
+	return y.writeBytes(mode)
 }
 
-// write sends one message. A client that takes nothing for the time limit is cut; nothing but its own stream waits for it. (It then sees
+func (y *syncStream) writeBytes(m []byte) error { return y.write((*encoded)(&m)) }
+
+// write sends one message, which the codec knows: encoded or parts. A client that takes nothing for the time limit is cut; nothing but its own stream waits for it. (It then sees
 // Canceled, whatever this end says: grpc answers a SendMsg that failed by itself.)
-func (y *syncStream) write(m []byte) error {
+func (y *syncStream) write(m any) error {
 	y.limit.Reset(sendLimit)
-	err := y.stream.SendMsg((*encoded)(&m))
+	err := y.stream.SendMsg(m)
 	y.limit.Stop()
 	return err
 }

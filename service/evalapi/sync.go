@@ -16,14 +16,8 @@ import (
 	"github.com/dimmerhq/dimmer/service/receipt"
 )
 
-// syncService is the feed on the wire. Details that sync.proto leaves open:
-//
-//   - After the Commit of a FULL another Intent follows (DELTA or NONE): nobody has to guess whether the next changes are a whole ruleset.
-//   - A Commit comes for a change of the environment's ruleset. The project's revision also moves without one; a client learns that from the next
-//     Heartbeat, whose digest is then the one that it holds, and may take over the revision. One follows an Intent NONE at once.
-//   - While the node is LAGGING its heartbeats carry its own revision, which is below the client's. They are a sign of life, no proof of freshness.
-//   - A Hello whose digest matches counts as an acknowledgement of what it holds.
-//   - An Ack of a revision that was not sent on this stream counts for nothing.
+// syncService is the feed on the wire; sync.proto says what is sent when. Beyond that, a Hello whose digest matches counts as an acknowledgement of what
+// it holds.
 type syncService struct {
 	pb.UnimplementedSyncServiceServer
 	*Server
@@ -55,7 +49,7 @@ func (s syncService) Sync(stream grpc.BidiStreamingServer[pb.SyncRequest, pb.Syn
 		return err
 	}
 	defer s.streams.open()()
-	y.held = revisionOf(hello.GetAfter())
+	y.held, y.protocol = revisionOf(hello.GetAfter()), hello.GetProtocol()
 	y.link = s.opts.Receipts.Connect(f.Project(), f.Environment(), receipt.Instance{
 		ID: hello.GetInstance(), Application: hello.GetApplication(), SDK: hello.GetSdk(), SDKVersion: hello.GetSdkVersion(),
 	})
@@ -108,11 +102,12 @@ type syncStream struct {
 	err    error         // why; nil: the client left
 
 	// The sender's alone:
-	at    evaluator.Revision // where the client is; see feed.Node.After
-	full  bool               // the client needs a FULL
-	mode  []byte             // the last intent
-	limit *time.Timer        // cuts a client that takes nothing
-	asked time.Time          // when the token was last looked at while sending
+	protocol int32              // that the client speaks
+	at       evaluator.Revision // where the client is; see feed.Node.After
+	full     bool               // the client needs a FULL
+	mode     []byte             // the last intent
+	limit    *time.Timer        // cuts a client that takes nothing
+	asked    time.Time          // when the token was last looked at while sending
 
 	mu      sync.Mutex
 	held    evaluator.Revision // the highest revision that the client may acknowledge: it said so in Hello, or it was sent

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -61,6 +62,41 @@ func TestSync(t *testing.T) {
 			require.Equal(t, 1, c.fulls)
 		})
 	}
+}
+
+// TestOldProtocol: a client that does not know of commits within changes gets them as it always did, beside one that does, and both end equal: also by
+// a step of several messages.
+func TestOldProtocol(t *testing.T) {
+	w := newWorld(t, worldOptions{memory: true})
+	w.commit(environmentDoc("prod"))
+	conn := w.conn("server")
+	clients := []*client{{id: "old", old: true}, {id: "new"}}
+	for _, c := range clients {
+		require.NoError(t, c.open(deadline(t, time.Minute), conn))
+		require.NoError(t, c.until(w.revision()))
+		require.Empty(t, c.docs)
+	}
+	large := strings.Repeat("x", 100<<10)
+	var many []put
+	for n := range 25 {
+		f := boolFlag(fmt.Sprintf("large%d", n), true, 1)
+		f.Variants[0].Value = []byte(`"` + large + `"`)
+		many = append(many, flagDoc("prod", f))
+	}
+	for _, puts := range [][]put{{flagDoc("prod", boolFlag("a", true, 1))}, many, {flagDoc("prod", boolFlag("a", false, 2)), {store.RulesetCollection("prod"), "flag/large3", ""}}} {
+		w.commit(puts...)
+		for _, c := range clients {
+			require.NoError(t, c.until(w.revision()))
+			require.Equal(t, w.documents("prod"), c.docs)
+		}
+	}
+	require.Equal(t, 1+3+1, clients[1].messages)
+	require.Equal(t, 2+4+2, clients[0].messages)
+	late := &client{id: "late", old: true}
+	require.NoError(t, late.open(deadline(t, time.Minute), conn))
+	require.NoError(t, late.until(w.revision()))
+	require.Equal(t, w.documents("prod"), late.docs)
+	require.Zero(t, clients[0].mismatches+clients[1].mismatches+late.mismatches)
 }
 
 // confirmed waits until the receipt says so.
@@ -187,10 +223,10 @@ type corrupting struct {
 	next bool
 }
 
-func (c *corrupting) Changes(docs []evaluator.Document) []byte {
+func (c *corrupting) Changes(docs []evaluator.Document, end *feed.End) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := c.Encoder.Changes(docs)
+	out := c.Encoder.Changes(docs, end)
 	if c.next {
 		c.next = false
 		at := bytes.Index(out, []byte(`"salt":"`)) + len(`"salt":"`)

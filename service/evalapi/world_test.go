@@ -247,8 +247,11 @@ func (k *keys) revoke(token string) {
 
 // client is a sync client as dumb as can be: it keeps what it is sent, and checks all that it can.
 type client struct {
-	stream grpc.BidiStreamingClient[pb.SyncRequest, pb.SyncResponse]
-	id     string
+	stream   grpc.BidiStreamingClient[pb.SyncRequest, pb.SyncResponse]
+	id       string
+	old      bool // of the time when a Commit was always a message of its own
+	process  []byte
+	messages int // of changes and commits
 
 	revision evaluator.Revision
 	docs     map[string]string
@@ -275,9 +278,13 @@ func (c *client) open(ctx context.Context, conn *grpc.ClientConn) error {
 		c.docs = map[string]string{}
 	}
 	c.digest = digestOf(c.docs)
-	d := c.digest
+	d, protocol := c.digest, int32(protocolJoined)
+	if c.old {
+		protocol = 0
+	}
 	return stream.Send(&pb.SyncRequest{Message: &pb.SyncRequest_Hello{Hello: &pb.Hello{
 		Instance: c.id, Sdk: "test", SdkVersion: "0", Schema: 1, After: c.rev(), Digest: d[:],
+		Protocol: protocol, Process: c.process,
 	}}})
 }
 
@@ -304,6 +311,7 @@ func (c *client) take(m *pb.SyncResponse) error {
 		c.full = m.Intent.GetMode() == pb.Intent_MODE_FULL
 	case *pb.SyncResponse_Changes:
 		c.begin()
+		c.messages++
 		for _, ch := range m.Changes.GetChanges() {
 			c.count++
 			id := ch.GetKind() + "/" + ch.GetKey()
@@ -316,7 +324,16 @@ func (c *client) take(m *pb.SyncResponse) error {
 				c.sum = c.sum.Add(documentOf(id, c.next[id]))
 			}
 		}
+		if commit := m.Changes.GetCommit(); commit != nil {
+			if c.old {
+				return errors.New("a commit within changes, to a client that does not know of it")
+			}
+			return c.commit(commit)
+		}
 	case *pb.SyncResponse_Commit:
+		if c.messages++; !c.old {
+			return errors.New("a commit of its own, to a client that takes it within changes")
+		}
 		return c.commit(m.Commit)
 	case *pb.SyncResponse_Heartbeat:
 		c.heartbeats++

@@ -26,7 +26,7 @@ func (f *Full) Revision() evaluator.Revision { return f.revision }
 // Digest is that of the ruleset.
 func (f *Full) Digest() evaluator.Digest { return f.digest }
 
-// Messages are the documents and the commit, encoded, in the order in which they have to be sent. They are shared and must not be changed.
+// Messages are the documents, encoded, in the order in which they have to be sent; the last one has the end. They are shared and must not be changed.
 func (f *Full) Messages() [][]byte { return f.messages }
 
 // fullSlot encodes a node's ruleset at most once, when the first stream asks.
@@ -85,7 +85,7 @@ func (f *Feed) dropOldFull() {
 	}
 }
 
-// encode makes the messages of a step: documents in parts, then the commit.
+// encode makes the messages of a step: documents in parts, the last with the end.
 func encode(e Encoder, docs []evaluator.Document, to position) [][]byte {
 	if e == nil {
 		return nil
@@ -95,13 +95,10 @@ func encode(e Encoder, docs []evaluator.Document, to position) [][]byte {
 	for i, d := range docs {
 		n := len(d.Kind) + len(d.Key) + len(d.JSON) + framing
 		if i > start && size+n > MaxMessage {
-			out = append(out, e.Changes(docs[start:i]))
+			out = append(out, e.Changes(docs[start:i], nil))
 			start, size = i, 0
 		}
 		size += n
 	}
-	if start < len(docs) {
-		out = append(out, e.Changes(docs[start:]))
-	}
-	return append(out, e.Commit(to.revision, len(docs), to.digest))
+	return append(out, e.Changes(docs[start:], &End{to.revision, len(docs), to.digest}))
 }

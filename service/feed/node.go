@@ -13,12 +13,18 @@ const (
 )
 
 // Encoder makes the messages that streams send as they are. The bytes that it returns are shared by all streams and never changed.
-// Its methods may be called concurrently.
+// Its method may be called concurrently.
 type Encoder interface {
-	// Changes encodes a part of a step. A document without JSON was deleted.
-	Changes(docs []evaluator.Document) []byte
-	// Commit encodes the end of a step that had count changes.
-	Commit(rev evaluator.Revision, count int, digest evaluator.Digest) []byte
+	// Changes encodes a part of a step. A document without JSON was deleted. The last part of a step, and no other, has its end; it may be empty
+	// otherwise.
+	Changes(docs []evaluator.Document, end *End) []byte
+}
+
+// End is where a step leads.
+type End struct {
+	Revision evaluator.Revision
+	Count    int // of changes in the step
+	Digest   evaluator.Digest
 }
 
 // Node is an environment's ruleset at a revision, and the way that led there. It is immutable. Whoever holds on to a node holds on to its
@@ -51,7 +57,7 @@ func (s *Step) Revision() evaluator.Revision { return s.revision }
 // Digest is that of the ruleset after the step.
 func (s *Step) Digest() evaluator.Digest { return s.digest }
 
-// Messages are the step's changes and its commit, encoded, in the order in which they have to be sent. They are shared and must not be changed.
+// Messages are the step's changes, encoded, in the order in which they have to be sent; the last one has its end. They are shared and must not be changed.
 func (s *Step) Messages() [][]byte { return s.messages }
 
 func firstNode(f *Feed, s *evaluator.Snapshot) *Node {

@@ -101,25 +101,16 @@ func (w *world) texts(environment string) map[string]string {
 }
 
 // plain encodes to JSON that a follower understands, and counts.
-type plain struct{ documents, commits atomic.Int64 }
+type plain struct{ documents atomic.Int64 }
 
 type message struct {
-	Changes  []evaluator.Document
-	Commit   bool
-	Revision evaluator.Revision
-	Count    int
-	Digest   evaluator.Digest
+	Changes []evaluator.Document
+	End     *End
 }
 
-func (p *plain) Changes(docs []evaluator.Document) []byte {
+func (p *plain) Changes(docs []evaluator.Document, end *End) []byte {
 	p.documents.Add(int64(len(docs)))
-	data, _ := json.Marshal(message{Changes: docs})
-	return data
-}
-
-func (p *plain) Commit(rev evaluator.Revision, count int, digest evaluator.Digest) []byte {
-	p.commits.Add(1)
-	data, _ := json.Marshal(message{Commit: true, Revision: rev, Count: count, Digest: digest})
+	data, _ := json.Marshal(message{docs, end})
 	return data
 }
 
@@ -183,14 +174,14 @@ func (f *follower) take(t require.TestingT, messages [][]byte, full bool) {
 				next[string(d.Kind)+"/"+d.Key] = string(d.JSON)
 			}
 		}
-		require.Equal(t, i == len(messages)-1, msg.Commit)
-		if !msg.Commit {
+		require.Equal(t, i == len(messages)-1, msg.End != nil)
+		if msg.End == nil {
 			continue
 		}
-		require.Equal(t, msg.Count, count)
-		require.GreaterOrEqual(t, msg.Revision.Compare(f.revision), 0, "went back from %v to %v", f.revision, msg.Revision)
-		f.docs, f.revision = next, msg.Revision
-		require.Equal(t, msg.Digest, f.digest())
+		require.Equal(t, msg.End.Count, count)
+		require.GreaterOrEqual(t, msg.End.Revision.Compare(f.revision), 0, "went back from %v to %v", f.revision, msg.End.Revision)
+		f.docs, f.revision = next, msg.End.Revision
+		require.Equal(t, msg.End.Digest, f.digest())
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 	Intent_MODE_FULL Intent_Mode = 1
 	// Changes since the client's revision follow.
 	Intent_MODE_DELTA Intent_Mode = 2
-	// The client has the newest revision; changes follow as they come.
+	// The client has the newest ruleset; a Heartbeat follows at once, then changes as they come.
 	Intent_MODE_NONE Intent_Mode = 3
 	// This node is behind the client and catches up; nothing follows until it has. Keep what you have, or try another node.
 	Intent_MODE_LAGGING Intent_Mode = 4
@@ -200,7 +200,8 @@ func (*SyncRequest_Bye) isSyncRequest_Message() {}
 // Hello names the instance and what it has.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unique for each process, stable over its reconnects; 1…128 bytes, printable.
+	// Names the instance in receipts: unique among those that run, stable over reconnects, possibly also over restarts; 1…128 bytes,
+	// printable.
 	Instance string `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// "go", "node", …
 	Sdk        string `protobuf:"bytes,2,opt,name=sdk,proto3" json:"sdk,omitempty"`
@@ -212,7 +213,13 @@ type Hello struct {
 	// The digest of what it holds (16 bytes), so that the server can tell whether a delta may be applied to it.
 	Digest []byte `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
 	// The application's name, for people. At most 128 bytes.
-	Application   string `protobuf:"bytes,7,opt,name=application,proto3" json:"application,omitempty"`
+	Application string `protobuf:"bytes,7,opt,name=application,proto3" json:"application,omitempty"`
+	// The version of this protocol that the client speaks. From 1 on it takes a Commit within Changes.
+	Protocol int32 `protobuf:"varint,8,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// Up to 16 random bytes that a process makes once, at its start. Two connections of an instance belong together only when they are of
+	// one process: what the one acknowledged, a process that was started anew under the same name, or one beside it, may not have.
+	// Empty: not known, so that each connection has to acknowledge for itself.
+	Process       []byte `protobuf:"bytes,9,opt,name=process,proto3" json:"process,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,7 +303,22 @@ func (x *Hello) GetApplication() string {
 	return ""
 }
 
-// Ack says that every evaluation that begins from now on in the instance uses this revision. Only the newest needs one.
+func (x *Hello) GetProtocol() int32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *Hello) GetProcess() []byte {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+// Ack says that every evaluation that begins from now on in the instance uses this revision. Only the newest needs one. One of a
+// revision that was not sent on this stream counts for nothing.
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Revision      *Revision              `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -341,8 +363,8 @@ func (x *Ack) GetRevision() *Revision {
 	return nil
 }
 
-// Nack says that a step could not be taken, and why. A digest mismatch (kind empty) is answered with a FULL; a
-// quarantined document (kind and key set) is only noted.
+// Nack says that a step could not be taken, and why. A digest mismatch (kind empty) is answered with a FULL, at once for the first
+// ones and then ever more rarely; a quarantined document (kind and key set) is only noted.
 type Nack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Revision      *Revision              `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -579,7 +601,8 @@ func (*SyncResponse_Heartbeat) isSyncResponse_Message() {}
 
 func (*SyncResponse_Goodbye) isSyncResponse_Message() {}
 
-// Intent says what follows, up to the next Intent.
+// Intent says what follows, up to the next Intent. A FULL is one step: after its Commit the next message but Goodbye is another
+// Intent, DELTA or NONE, so that nobody has to guess whether the next Changes are a whole ruleset.
 type Intent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Mode          Intent_Mode            `protobuf:"varint,1,opt,name=mode,proto3,enum=dimmer.v1.Intent_Mode" json:"mode,omitempty"`
@@ -626,8 +649,11 @@ func (x *Intent) GetMode() Intent_Mode {
 
 // Changes is a part of a step, at most 1 MiB.
 type Changes struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Changes       []*Change              `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Changes []*Change              `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The end of the step, when this is its last part: the same as a Commit that follows. To clients of protocol 1 and later every
+	// step ends so, to others none.
+	Commit        *Commit `protobuf:"bytes,2,opt,name=commit,proto3" json:"commit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,6 +691,13 @@ func (*Changes) Descriptor() ([]byte, []int) {
 func (x *Changes) GetChanges() []*Change {
 	if x != nil {
 		return x.Changes
+	}
+	return nil
+}
+
+func (x *Changes) GetCommit() *Commit {
+	if x != nil {
+		return x.Commit
 	}
 	return nil
 }
@@ -740,7 +773,7 @@ func (x *Change) GetDeleted() bool {
 	return false
 }
 
-// Commit ends a step.
+// Commit ends a step that changed the environment's ruleset. The project's revision also moves without one; see Heartbeat.
 type Commit struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Revision *Revision              `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -804,11 +837,14 @@ func (x *Commit) GetDigest() []byte {
 	return nil
 }
 
-// Heartbeat is a sign of life and a proof of freshness.
+// Heartbeat is a sign of life and a proof of freshness. Its revision may be newer than the last Commit's while the digest is the
+// same: the project changed elsewhere, and what the client holds is the ruleset of that revision, which it may take over and
+// acknowledge. The revision of a node that is LAGGING is below the client's; that is a sign of life only.
 type Heartbeat struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Revision *Revision              `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	Digest   []byte                 `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Of the ruleset at that revision, as in Commit.
+	Digest []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
 	// How long ago the node last heard from its store, in milliseconds.
 	StoreAgeMs    int64 `protobuf:"varint,3,opt,name=store_age_ms,json=storeAgeMs,proto3" json:"store_age_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -931,7 +967,7 @@ const file_dimmer_v1_sync_proto_rawDesc = "" +
 	"\x03ack\x18\x02 \x01(\v2\x0e.dimmer.v1.AckH\x00R\x03ack\x12%\n" +
 	"\x04nack\x18\x03 \x01(\v2\x0f.dimmer.v1.NackH\x00R\x04nack\x12\"\n" +
 	"\x03bye\x18\x04 \x01(\v2\x0e.dimmer.v1.ByeH\x00R\x03byeB\t\n" +
-	"\amessage\"\xd3\x01\n" +
+	"\amessage\"\x89\x02\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03sdk\x18\x02 \x01(\tR\x03sdk\x12\x1f\n" +
@@ -940,7 +976,9 @@ const file_dimmer_v1_sync_proto_rawDesc = "" +
 	"\x06schema\x18\x04 \x01(\x05R\x06schema\x12)\n" +
 	"\x05after\x18\x05 \x01(\v2\x13.dimmer.v1.RevisionR\x05after\x12\x16\n" +
 	"\x06digest\x18\x06 \x01(\fR\x06digest\x12 \n" +
-	"\vapplication\x18\a \x01(\tR\vapplication\"6\n" +
+	"\vapplication\x18\a \x01(\tR\vapplication\x12\x1a\n" +
+	"\bprotocol\x18\b \x01(\x05R\bprotocol\x12\x18\n" +
+	"\aprocess\x18\t \x01(\fR\aprocess\"6\n" +
 	"\x03Ack\x12/\n" +
 	"\brevision\x18\x01 \x01(\v2\x13.dimmer.v1.RevisionR\brevision\"u\n" +
 	"\x04Nack\x12/\n" +
@@ -964,9 +1002,10 @@ const file_dimmer_v1_sync_proto_rawDesc = "" +
 	"\n" +
 	"MODE_DELTA\x10\x02\x12\r\n" +
 	"\tMODE_NONE\x10\x03\x12\x10\n" +
-	"\fMODE_LAGGING\x10\x04\"6\n" +
+	"\fMODE_LAGGING\x10\x04\"a\n" +
 	"\aChanges\x12+\n" +
-	"\achanges\x18\x01 \x03(\v2\x11.dimmer.v1.ChangeR\achanges\"\\\n" +
+	"\achanges\x18\x01 \x03(\v2\x11.dimmer.v1.ChangeR\achanges\x12)\n" +
+	"\x06commit\x18\x02 \x01(\v2\x11.dimmer.v1.CommitR\x06commit\"\\\n" +
 	"\x06Change\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
@@ -1032,15 +1071,16 @@ var file_dimmer_v1_sync_proto_depIdxs = []int32{
 	12, // 11: dimmer.v1.SyncResponse.goodbye:type_name -> dimmer.v1.Goodbye
 	0,  // 12: dimmer.v1.Intent.mode:type_name -> dimmer.v1.Intent.Mode
 	9,  // 13: dimmer.v1.Changes.changes:type_name -> dimmer.v1.Change
-	13, // 14: dimmer.v1.Commit.revision:type_name -> dimmer.v1.Revision
-	13, // 15: dimmer.v1.Heartbeat.revision:type_name -> dimmer.v1.Revision
-	1,  // 16: dimmer.v1.SyncService.Sync:input_type -> dimmer.v1.SyncRequest
-	6,  // 17: dimmer.v1.SyncService.Sync:output_type -> dimmer.v1.SyncResponse
-	17, // [17:18] is the sub-list for method output_type
-	16, // [16:17] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	10, // 14: dimmer.v1.Changes.commit:type_name -> dimmer.v1.Commit
+	13, // 15: dimmer.v1.Commit.revision:type_name -> dimmer.v1.Revision
+	13, // 16: dimmer.v1.Heartbeat.revision:type_name -> dimmer.v1.Revision
+	1,  // 17: dimmer.v1.SyncService.Sync:input_type -> dimmer.v1.SyncRequest
+	6,  // 18: dimmer.v1.SyncService.Sync:output_type -> dimmer.v1.SyncResponse
+	18, // [18:19] is the sub-list for method output_type
+	17, // [17:18] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_dimmer_v1_sync_proto_init() }

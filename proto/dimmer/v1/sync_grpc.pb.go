@@ -30,7 +30,8 @@ const (
 type SyncServiceClient interface {
 	// Sync is one long stream. The client says Hello once, then acknowledges revisions. The server answers with an Intent, then
 	// Changes and a Commit for each step forward; what was sent before a Commit takes effect at the Commit only. A Heartbeat comes
-	// every 5 s; 15 s of silence mean that the link is dead.
+	// every 5 s; 15 s of silence mean that the link is dead. Who is over a rate limit gets RESOURCE_EXHAUSTED with a
+	// google.rpc.RetryInfo.
 	Sync(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SyncRequest, SyncResponse], error)
 }
 
@@ -63,7 +64,8 @@ type SyncService_SyncClient = grpc.BidiStreamingClient[SyncRequest, SyncResponse
 type SyncServiceServer interface {
 	// Sync is one long stream. The client says Hello once, then acknowledges revisions. The server answers with an Intent, then
 	// Changes and a Commit for each step forward; what was sent before a Commit takes effect at the Commit only. A Heartbeat comes
-	// every 5 s; 15 s of silence mean that the link is dead.
+	// every 5 s; 15 s of silence mean that the link is dead. Who is over a rate limit gets RESOURCE_EXHAUSTED with a
+	// google.rpc.RetryInfo.
 	Sync(grpc.BidiStreamingServer[SyncRequest, SyncResponse]) error
 	mustEmbedUnimplementedSyncServiceServer()
 }

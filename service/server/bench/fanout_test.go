@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/dimmerhq/dimmer/proto/dimmer/v1"
@@ -195,28 +196,56 @@ func stream(b *testing.B, address, token, method string, hello []byte, got func(
 	}
 }
 
+// Fields of sync.proto.
 const (
-	commitTag = 3<<3 | 2 // of a Commit in a SyncResponse
-	ackTag    = 2<<3 | 2 // of an Ack in a SyncRequest
+	fieldChanges        = 2 // of a SyncResponse
+	fieldChangesCommit  = 2
+	fieldCommitRevision = 1
+	ackTag              = 2<<3 | 2 // of an Ack in a SyncRequest
 )
 
-// acknowledge answers a Commit: an Ack holds the revision that the Commit begins with, in the same bytes.
-func acknowledge(commit []byte, s grpc.ClientStream) {
-	inner := commit[2:]
-	ack := append([]byte{ackTag, inner[1] + 2}, inner[:inner[1]+2]...)
+// committed is the revision that a message leads to, as a field of its Commit; nil: it is not the end of a step.
+func committed(m []byte) []byte {
+	if field, _, n := protowire.ConsumeTag(m); field == fieldChanges {
+		changes, _ := protowire.ConsumeBytes(m[n:])
+		if commit := find(changes, fieldChangesCommit); commit != nil {
+			return find(commit[1:], fieldCommitRevision) // its length is one byte
+		}
+	}
+	return nil
+}
+
+// find is a field of a message from its value on; all before it have a length.
+func find(m []byte, wanted protowire.Number) []byte {
+	for len(m) > 0 {
+		field, kind, n := protowire.ConsumeTag(m)
+		if field == wanted {
+			return m[n:]
+		}
+		m = m[n+protowire.ConsumeFieldValue(field, kind, m[n:]):]
+	}
+	return nil
+}
+
+// acknowledge answers the end of a step: an Ack holds its revision, in the same bytes.
+func acknowledge(revision []byte, s grpc.ClientStream) {
+	n := revision[0] + 1
+	ack := append([]byte{ackTag, n + 1, fieldCommitRevision<<3 | 2}, revision[:n]...)
 	_ = s.SendMsg(&ack)
 }
 
 func hello(b *testing.B, n int, after *pb.Revision, digest []byte) []byte {
-	data, err := proto.Marshal(&pb.SyncRequest{Message: &pb.SyncRequest_Hello{Hello: &pb.Hello{Instance: fmt.Sprint("client-", n), After: after, Digest: digest}}})
+	data, err := proto.Marshal(&pb.SyncRequest{Message: &pb.SyncRequest_Hello{Hello: &pb.Hello{
+		Instance: fmt.Sprint("client-", n), After: after, Digest: digest, Protocol: 1, Process: fmt.Append(nil, n),
+	}}})
 	require.NoError(b, err)
 	return data
 }
 
-func revisionOf(commit []byte) int64 {
-	var r pb.SyncResponse
-	_ = proto.Unmarshal(commit, &r)
-	return r.GetCommit().GetRevision().GetNumber()
+func revisionOf(field []byte) int64 {
+	var r pb.Revision
+	_ = proto.Unmarshal(field[1:field[0]+1], &r)
+	return r.GetNumber()
 }
 
 // limitCrowd is clients of the limit.
@@ -251,12 +280,12 @@ func dimmerCrowd(b *testing.B, p *process, in installation) *crowd {
 		open: func(n int, got func()) func() {
 			begun := false
 			return stream(b, p.GRPC, in.serverSide, pb.SyncService_Sync_FullMethodName, hello(b, n, nil, nil), func(m []byte, s grpc.ClientStream) {
-				if m[0] == commitTag {
+				if revision := committed(m); revision != nil {
 					// Who is new gets a ruleset that is encoded already, and the changes since then.
-					if begun = begun || revisionOf(m) >= known.Load(); begun {
+					if begun = begun || revisionOf(revision) >= known.Load(); begun {
 						got()
 					}
-					acknowledge(m, s)
+					acknowledge(revision, s)
 				}
 			})
 		},

@@ -157,9 +157,10 @@ func BenchmarkReconnect(b *testing.B) {
 	}
 	learn := stream(b, p.GRPC, in.serverSide, pb.SyncService_Sync_FullMethodName, hello(b, 99_999, nil, nil), func(m []byte, _ grpc.ClientStream) {
 		var r pb.SyncResponse
-		if proto.Unmarshal(m, &r) == nil && r.GetCommit() != nil {
+		if proto.Unmarshal(m, &r) == nil && r.GetChanges().GetCommit() != nil {
+			commit := r.GetChanges().GetCommit()
 			mu.Lock()
-			held.revision, held.digest = r.GetCommit().GetRevision(), r.GetCommit().GetDigest()
+			held.revision, held.digest = commit.GetRevision(), commit.GetDigest()
 			mu.Unlock()
 		}
 	})
