@@ -82,7 +82,7 @@ func (c *devCmd) withShop(ctx context.Context, a *app, fresh bool) error {
 			return fmt.Errorf("the tour: %w", err)
 		}
 	}
-	c.printCommands(a)
+	c.printCommands(ctx, a, dev)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintf(a.out, "\nStopping the shop and the server; the data stays in %s.\n", dataName(a))
@@ -129,16 +129,20 @@ func command(a *app) string {
 	return name
 }
 
-func (c *devCmd) printCommands(a *app) {
+func (c *devCmd) printCommands(ctx context.Context, a *app, dev server.DevFile) {
 	fmt.Fprintf(a.out, `
-Now you, in a second terminal, from this folder:
+Now you, in a browser (this link signs in once; %[1]s ui prints another):
+
+  %[2]s
+
+or in a second terminal, from this folder:
 
   %[1]s ramp new-checkout 50 -e production
   %[1]s kill new-checkout -e production --reason "trying it out"
   %[1]s clear new-checkout -e production --reason "all is well"
 
 Ctrl-C stops the server and the shop.
-`, command(a))
+`, command(a), devLink(ctx, dev))
 }
 
 // checkShop finds out early that the shop's port is taken; the shop is started last.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dimmerhq/dimmer/service/config"
 	"github.com/dimmerhq/dimmer/service/server"
@@ -17,7 +20,24 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	return s.Run(a.ctx)
+	dir, local := c.LocalDir()
+	if !c.Dev || !local {
+		return s.Run(a.ctx)
+	}
+	g, ctx := errgroup.WithContext(a.ctx)
+	g.Go(func() error { return s.Run(ctx) })
+	g.Go(func() error {
+		select {
+		case <-s.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		if dev, err := server.ReadDevFile(dir); err == nil && c.Has(config.RoleAdmin) {
+			fmt.Fprintf(a.err, "\nThe web UI, signed in once (dimmer ui prints another link):\n\n    %s\n\n", devLink(ctx, dev))
+		}
+		return nil
+	})
+	return g.Wait()
 }
 
 // newLogger writes to standard error; standard output belongs to answers.
