@@ -66,6 +66,7 @@ type cli struct {
 	Tokens   tokensCmd   `cmd:"" help:"List, create, rotate and revoke tokens."`
 	Backup   backupCmd   `cmd:"" help:"Write all data to a file."`
 	Migrate  migrateCmd  `cmd:"" help:"Copy all data from one store to another, revisions kept (servers stopped)."`
+	Adopt    adoptCmd    `cmd:"" help:"Accept a store that is refused because it lacks data that were known."`
 	UI       uiCmd       `cmd:"" name:"ui" help:"Print a link that signs you in to the web UI, once."`
 	Doctor   doctorCmd   `cmd:"" help:"Check the configuration, the server and its store."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

@@ -88,6 +88,52 @@ func TestEmptiedRedis(t *testing.T) {
 	require.False(t, exposed())
 }
 
+// TestAdoptedRedis: an operator gives up what Redis lost. The node that waited for that begins anew and shows a token; the one that knew better follows, and its SDK
+// keeps what it has.
+func TestAdoptedRedis(t *testing.T) {
+	redis := redistest.Start(t)
+	cfg := testConfig(t.TempDir())
+	cfg.Store = redis.URL()
+	knows := launch(t, cfg, nil)
+	token := tokenText.FindString(knows.notice.String())
+	knows.must(201, "POST", "/v1/projects", token, `{"key":"shop"}`)
+	knows.must(201, "POST", "/v1/projects/shop/flags", token, `{"key":"new-checkout","type":"boolean"}`)
+	var made struct{ Secret string }
+	require.NoError(t, json.Unmarshal([]byte(knows.must(201, "POST", "/v1/projects/shop/tokens", token, `{"name":"sdk","kind":"server","environment":"production"}`)), &made))
+	knows.must(200, "POST", production+"/ramp", token, `{"exposure":100}`)
+	eventually(t, "the token is known", func() bool {
+		status, _ := knows.call("POST", "/v1/evaluate/new-checkout", made.Secret, `{"context":{"targetingKey":"u"}}`)
+		return status == 200
+	})
+	client, err := dimmer.New(knows.Addresses().GRPC, dimmer.WithToken(made.Secret), dimmer.WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	defer client.Close()
+	exposed := func() bool { return client.Bool(t.Context(), "new-checkout", dimmer.NewContext("u"), false) }
+	eventually(t, "the SDK has it", exposed)
+	redis.Must("FLUSHALL")
+	eventually(t, "it is refused", func() bool { return bytes.Contains([]byte(knows.log.String()), []byte("REFUSES")) })
+	waits := start(t, cfg, nil)
+	eventually(t, "also by the one that waits", func() bool { return bytes.Contains([]byte(waits.log.String()), []byte("REFUSES")) })
+
+	operator, err := OpenStore(t.Context(), redis.URL(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, operator.Adopt(t.Context()))
+	require.NoError(t, operator.Close())
+	eventually(t, "the one that waited begins anew", waits.isUp)
+	fresh := tokenText.FindString(waits.notice.String())
+	require.NotEmpty(t, fresh)
+	require.NotEqual(t, token, fresh)
+	eventually(t, "the other follows", func() bool {
+		status, _ := knows.call("GET", "/v1/projects", fresh, "")
+		return status == 200
+	})
+	status, _ := knows.call("GET", "/v1/projects", token, "")
+	require.Equal(t, 401, status)
+	require.True(t, exposed(), "what the SDK has it keeps")
+	waits.must(201, "POST", "/v1/projects", fresh, `{"key":"shop"}`)
+	require.True(t, exposed())
+}
+
 func (r *running) isUp() bool {
 	select {
 	case <-r.Ready():

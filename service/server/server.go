@@ -102,6 +102,12 @@ func (s *Server) Run(ctx context.Context) (err error) {
 			err = errors.Join(err, fmt.Errorf("close the store: %w", e))
 		}
 	}()
+	if _, local := s.cfg.LocalDir(); local {
+		// Nobody else could bring the data back, or adopt what is there, while this process has the folder.
+		if _, err := st.Head(ctx, store.System); errors.Is(err, store.ErrEmptied) {
+			return err
+		}
+	}
 	p, err := s.assemble(st, l, secure)
 	if err != nil {
 		return err

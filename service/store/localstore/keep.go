@@ -271,6 +271,16 @@ func (s *Store) Drop(ctx context.Context, scope string) error {
 	return err
 }
 
+// Missing says what the store lacks that was known, and Adopt would give up.
+func (s *Store) Missing(ctx context.Context) ([]string, error) {
+	switch err := s.ready(ctx); {
+	case errors.Is(err, store.ErrEmptied):
+		return []string{s.lack()}, nil
+	default:
+		return nil, err
+	}
+}
+
 // Adopt implements [store.Store].
 func (s *Store) Adopt(ctx context.Context) error {
 	err := s.ready(ctx)

@@ -185,7 +185,7 @@ func (s *Store) prepare() (err error) {
 		return err
 	}
 	if statErr != nil {
-		text := "There are Dimmer's data in dimmer.db beside this file. Without that file the store is refused until an operator adopts it as empty.\n"
+		text := "There are Dimmer's data in dimmer.db beside this file. Without that file the store is refused until it is back, or until: dimmer adopt --store local:DIR\n"
 		return writeFile(mark, func(f *os.File) error { _, err := f.WriteString(text); return err })
 	}
 	return syncDir(s.dir)
@@ -232,9 +232,14 @@ func (s *Store) ready(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.emptied {
-		return store.ErrEmptied
+		return fmt.Errorf("%w: %s; with the server stopped, put %s back or restore a backup, or begin anew with: dimmer adopt --store local:%s",
+			store.ErrEmptied, s.lack(), fileName, s.dir)
 	}
 	return nil
+}
+
+func (s *Store) lack() string {
+	return fmt.Sprintf("there were data in %s, and %s is gone", s.dir, fileName)
 }
 
 func interrupted(ctx context.Context) error {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -272,6 +274,28 @@ func (s *Store) random() (string, error) {
 		return "", fmt.Errorf("redisstore: no randomness: %w", err)
 	}
 	return hex.EncodeToString(raw[:]), nil
+}
+
+// Missing says what processes missed here that nobody has adopted yet, and Adopt would give up.
+func (s *Store) Missing(ctx context.Context) ([]string, error) {
+	r, err := s.readRecord(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Sorted(maps.Values(r.others))
+	if r.lost != "" && !slices.Contains(out, r.lost) {
+		out = append(out, r.lost)
+	}
+	for _, scope := range slices.Sorted(maps.Keys(r.scopes)) {
+		n, err := s.client.Exists(ctx, s.keys.head(scope)).Result()
+		if err != nil {
+			return nil, s.fail(ctx, "look for what is missing", err)
+		}
+		if n == 0 {
+			out = append(out, fmt.Sprintf("nothing is left of %q", scope))
+		}
+	}
+	return out, nil
 }
 
 // Adopt implements [store.Store]. The other processes take note of it when they next find something missing, or another store.
