@@ -92,7 +92,7 @@ screenshots: ui build ## every screen of the admin UI, light and dark, desktop a
 	@env=$$(.ci/tools env) && eval "$$env" && .ci/ui screenshots
 
 .PHONY: image
-image: ## build the container image with buildah or docker
+image: ui-maybe ## build the container image with buildah or docker
 	@deploy/image '$(VERSION)'
 
 .PHONY: doctor
