@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { type InfiniteData, infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import type { LogFilter } from '../screens/log/entry'
 import { type Schemas, ask, change, client, once } from './client'
 import { keys } from './queries'
@@ -10,19 +10,40 @@ function page(project: string, filter: LogFilter, cursor: string | undefined, li
   return ask(client.GET('/v1/projects/{project}/log', { params: { path: { project }, query: { ...filter, cursor, limit } }, signal }))
 }
 
+export type LogPages = InfiniteData<Schemas['LogPage'], unknown>
+
+// The list's key is none that the event stream makes stale: it would read all of its pages again for each change. What is new comes by newestQuery.
+const listKey = (project: string, filter: LogFilter) => ['p', project, 'entries', filter] as const
+
 /** What was changed, newest first, without the documents. A page may be short and still have a next one. */
 export function logQuery(project: string, filter: LogFilter) {
   return infiniteQueryOptions({
-    queryKey: [...keys.log(project), 'list', filter] as const,
+    queryKey: listKey(project, filter),
     queryFn: ({ signal, pageParam }) => page(project, filter, pageParam || undefined, pageSize, signal),
     initialPageParam: '',
     getNextPageParam: (page) => page.next || undefined,
+    staleTime: Infinity,
   })
 }
 
-/** The newest page, for what arrived since the list was read. */
-export function newest(project: string, filter: LogFilter, signal?: AbortSignal) {
-  return page(project, filter, undefined, pageSize, signal)
+/** The newest page, read again with every change that the event stream tells of. */
+export function newestQuery(project: string, filter: LogFilter) {
+  return queryOptions({
+    queryKey: [...keys.log(project), 'newest', filter] as const,
+    queryFn: ({ signal }) => page(project, filter, undefined, pageSize, signal),
+    staleTime: 0,
+  })
+}
+
+/** Puts what is new before what was read. Undefined: there may be changes between the two, and the list has to be read anew. */
+export function prepend(list: LogPages, newest: Schemas['LogPage']): LogPages | undefined {
+  const top = Math.max(0, ...list.pages.flatMap((p) => p.items.slice(0, 1)).map((e) => e.revision))
+  const fresh = newest.items.filter((e) => e.revision > top)
+  if (fresh.length === 0) return list
+  if (fresh.length === newest.items.length && newest.next) return undefined
+  const [first, ...rest] = list.pages
+  if (!first) return undefined
+  return { ...list, pages: [{ ...first, items: [...fresh, ...first.items] }, ...rest] }
 }
 
 /** Every entry that a filter means, page by page, for an export. */
@@ -38,7 +59,7 @@ export async function* everything(project: string, filter: LogFilter, signal: Ab
 /** One change with what was before and after; it never changes, so it is read once. */
 export function entryQuery(project: string, revision: number) {
   return queryOptions({
-    queryKey: [...keys.log(project), 'entry', revision] as const,
+    queryKey: ['p', project, 'entry', revision] as const,
     queryFn: ({ signal }) => ask(client.GET('/v1/projects/{project}/log/{revision}', { params: { path: { project, revision } }, signal })),
     staleTime: Infinity,
   })

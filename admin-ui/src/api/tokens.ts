@@ -31,3 +31,12 @@ export function rotateToken(project: string, token: string, overlap: string, rea
 export function revokeToken(project: string, token: string, reason: string) {
   return change(client.DELETE('/v1/projects/{project}/tokens/{token}', { params: { path: { project, token }, query: reasonQuery(reason), header: once() } }))
 }
+
+/** The tokens of the whole installation, for their names; only those who are bound to no project may list them. */
+export function installationTokensQuery() {
+  return queryOptions({
+    queryKey: ['tokens'] as const,
+    queryFn: ({ signal }) => ask(client.GET('/v1/tokens', { signal })),
+    select: (list) => list.items,
+  })
+}

@@ -47,8 +47,9 @@ export const theme = createTheme({
     // variant="primary" is the one main act of a view, variant="danger" a kill or what destroys; the rest is quiet.
     Button: Button.extend({ defaultProps: { variant: 'default', size: 'sm' } }),
     // Locking the scroll of the page behind would inject a <style>, which the content security policy forbids; the shell scrolls inside itself.
-    Modal: Modal.extend({ defaultProps: { lockScroll: false, transitionProps: { duration: 120, transition: 'fade' }, overlayProps: { backgroundOpacity: 0.6 } } }),
-    Drawer: Drawer.extend({ defaultProps: { lockScroll: false, transitionProps: { duration: 120 }, overlayProps: { backgroundOpacity: 0.6 } } }),
+    // A dialog's head is no banner of the page, which <header> outside of a section would be.
+    Modal: Modal.extend({ defaultProps: { attributes: { header: { role: 'presentation' } }, lockScroll: false, transitionProps: { duration: 120, transition: 'fade' }, overlayProps: { backgroundOpacity: 0.6 } } }),
+    Drawer: Drawer.extend({ defaultProps: { attributes: { header: { role: 'presentation' } }, lockScroll: false, transitionProps: { duration: 120 }, overlayProps: { backgroundOpacity: 0.6 } } }),
     Menu: Menu.extend({ defaultProps: { transitionProps: { duration: 80, transition: 'fade' }, shadow: 'md' } }),
     Popover: Popover.extend({ defaultProps: { transitionProps: { duration: 80, transition: 'fade' } } }),
     Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: 'right', comboboxProps: { transitionProps: { duration: 0 } } } }),
