@@ -43,7 +43,7 @@ func (s flagState) cell(env string) string {
 	case "exposure":
 		return percent(e.Exposure)
 	case "rules":
-		if e.Exposure < 100 { // the default is a distribution, and no variant for all
+		if e.Exposure < 100 { // not everybody who meets no rule
 			return percent(e.Exposure) + ", " + rules(e.Rules)
 		}
 		return rules(e.Rules)

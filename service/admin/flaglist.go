@@ -32,7 +32,7 @@ type Exposure struct {
 	// State is off, on (one variant to all), exposure (the default is a distribution), rules (there are rules), killed or archived: the first
 	// of archived, killed, off, rules that is so.
 	State    string          `json:"state"`
-	Exposure feature.Percent `json:"exposure"` // of the default; a variant served to all is 100
+	Exposure feature.Percent `json:"exposure"` // of the default; a variant served to all is 100, and the off variant 0: nobody sees anything new
 	Rules    int             `json:"rules"`
 	Version  int64           `json:"version"`
 	// KilledAt is when the oldest of its kills was made that are not cleared; nil when there are none.
@@ -94,8 +94,11 @@ func summary(f *feature.Flag, t *feature.Targeting, killed time.Time) Exposure {
 	if !killed.IsZero() {
 		out.KilledAt = &killed
 	}
-	if t.Default.Distribution != nil {
+	switch {
+	case t.Default.Distribution != nil:
 		out.Exposure, out.State = t.Default.Distribution.Exposure, "exposure"
+	case t.Default.Variant == t.Off:
+		out.Exposure = 0
 	}
 	switch {
 	case f.Archived:

@@ -179,6 +179,24 @@ func TestListFlags(t *testing.T) {
 	requireCode(t, feature.CodeInvalid, err)
 }
 
+func TestListFlagsSaysWhoSeesSomethingNew(t *testing.T) {
+	flag := &feature.Flag{Key: "a"}
+	for name, c := range map[string]struct {
+		serve    feature.Serve
+		exposure feature.Percent
+		state    string
+	}{
+		"a variant for all":       {feature.Serve{Variant: "on"}, feature.All, "on"},
+		"the off variant for all": {feature.Serve{Variant: "off"}, 0, "on"},
+		"a part of all":           {feature.Serve{Distribution: &feature.Distribution{Exposure: 12_500}}, 12_500, "exposure"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := summary(flag, &feature.Targeting{Enabled: true, Off: "off", Default: c.serve}, time.Time{})
+			require.Equal(t, Exposure{State: c.state, Exposure: c.exposure}, got)
+		})
+	}
+}
+
 func TestListFlagsSaysSinceWhenAFlagIsKilled(t *testing.T) {
 	w := newWorld(t)
 	w.flag("a")
