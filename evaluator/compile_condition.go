@@ -11,7 +11,7 @@ type compiler struct {
 	place
 	uses  []use
 	found map[use]int // index of uses, with hash and times 0, when there are many
-	nodes uint32      // conditions in the document
+	nodes uint32      // conditions in the document, and what their values count as work
 
 	patternSize int // of all patterns in the document
 
@@ -184,10 +184,29 @@ func (k *compiler) operands(o op, c *Condition) *operands {
 	if len(texts) > 0 {
 		v.texts = newTextSet(texts)
 	}
-	if o == opIn {
+	switch {
+	case o == opIn:
 		slices.Sort(v.numbers)
+	case o == opContains || o == opStartsWith || o == opEndsWith || o >= opSemverEq && o <= opInCidr:
+		k.nodes += uint32(len(c.Values)) // they are compared one by one
+	default:
+		v.keepLoosest(o)
 	}
 	return v
+}
+
+// keepLoosest keeps the one number or instant that the others add nothing to.
+func (v *operands) keepLoosest(o op) {
+	switch {
+	case (o == opLt || o == opLte) && len(v.numbers) > 0:
+		v.numbers = []float64{slices.Max(v.numbers)}
+	case (o == opGt || o == opGte) && len(v.numbers) > 0:
+		v.numbers = []float64{slices.Min(v.numbers)}
+	case o == opBefore && len(v.instants) > 0:
+		v.instants = []int64{slices.Max(v.instants)}
+	case o == opAfter && len(v.instants) > 0:
+		v.instants = []int64{slices.Min(v.instants)}
+	}
 }
 
 // readScalar reads a value that is a string, number or boolean; anything else is of no kind.

@@ -9,7 +9,7 @@ const (
 	maxVariants = 100
 	maxRules    = 200
 	maxBucketBy = 8
-	maxWork     = 1 << 16 // nodes that one evaluation can visit
+	maxWork     = 1 << 16 // nodes that one evaluation can visit, and values and patterns that it can compare with
 )
 
 // flag is a compiled flag.

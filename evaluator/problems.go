@@ -51,7 +51,7 @@ func (d *document) spell(faults []fault) []Problem {
 		case faultQuarantined:
 			p.Msg = fmt.Sprintf("%s %q is quarantined", f.kind, f.key)
 		case faultWork:
-			p.Msg = fmt.Sprintf("one evaluation can visit more than %d flags, segments and conditions", maxWork)
+			p.Msg = fmt.Sprintf("one evaluation can visit more than %d flags, segments, conditions and values that are compared one by one", maxWork)
 		}
 		p.Msg = shortened(p.Msg)
 		out = append(out, p)

@@ -1,6 +1,6 @@
 // Clauses: each operator names what it accepts in `values`, which candidates are usable, and what matches.
 import { candidates, lookup } from './context.mjs';
-import { compilePattern } from './pattern.mjs';
+import { compilePattern, writtenOut } from './pattern.mjs';
 import { fold, parsePath, utf8, wellFormed } from './text.mjs';
 import * as values from './values.mjs';
 
@@ -14,13 +14,28 @@ const scalar = (v) => string(v) ?? number(v) ?? (typeof v === 'boolean' ? v : un
 const pair = (parse, matches, more) => ({ value: parse, usable: parse, matches, ...more });
 const folding = { folds: true };
 
+function compileMatch(v, ignoreCase) {
+  if (typeof v !== 'string' || utf8(v).length > 256) return undefined;
+  const pattern = compilePattern(v, ignoreCase);
+  return pattern && writtenOut(v) <= 1000 ? pattern : undefined;
+}
+
+// The operators whose values are compared one by one, so that each is work.
+const oneByOne = /^(?:contains|startsWith|endsWith|inCidr|semver.*)$/;
+
+/** {work, patterns}: what a clause that compiles counts as work beyond 1, and how much of that patterns are, written out. */
+export function costs(c) {
+  const patterns = c.op === 'matches' ? c.values.reduce((n, v) => n + writtenOut(v), 0) : 0;
+  return { work: patterns + (oneByOne.test(c.op) ? c.values.length : 0), patterns };
+}
+
 const operators = {
   in: pair(scalar, (c, v) => c === v, folding),
   contains: pair(string, (c, v) => c.includes(v), folding),
   startsWith: pair(string, (c, v) => c.startsWith(v), folding),
   endsWith: pair(string, (c, v) => c.endsWith(v), folding),
   matches: {
-    value: (v, ignoreCase) => (typeof v === 'string' && utf8(v).length <= 256 ? compilePattern(v, ignoreCase) : undefined),
+    value: compileMatch,
     usable: string,
     matches: (c, v) => v.test(c),
     folds: true,

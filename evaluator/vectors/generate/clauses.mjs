@@ -258,6 +258,56 @@ function patterns() {
   at('quarantined', 'a trailing backslash', 'a\\', 'a');
   at('quarantined', 'an unknown property', '\\p{Nothing}', 'a');
   at('quarantined', 'one bad pattern among good ones', ['a', '('], 'a');
+  writtenOut(at);
+}
+
+// The limit of 1,000 for a pattern that is written out: each case at it, and above it.
+function writtenOut(at) {
+  const limit = (name, pattern, above, value, options) => {
+    at('true', `written out, ${name}`, pattern, value, options);
+    at('quarantined', `written out, ${name}: too much`, above, value, options);
+  };
+  limit('characters', 'a{1000}', 'ba{1000}', 'a'.repeat(1000));
+  limit('characters beyond ASCII count one', '^é{500}', '^é{1000}', 'é'.repeat(512));
+  limit('up to', '^(?:ab){1,333}', '^(?:ab){1,334}', 'abab');
+  limit('at least', '(?:ab){333,}$', '(?:ab){334,}$', 'ab'.repeat(334));
+  limit('lazy', '^b(?:ab){1,332}?', '^b(?:ab){1,334}?', 'bab');
+  limit('a star, a plus and a question mark count nothing', '(?:a*b+c?){250}', '(?:a*b+c?){251}', 'abc'.repeat(251));
+  limit('nested', '^(?:(?:ab){3}c){90}', '^(?:(?:ab){3}c){91}', 'abababc'.repeat(91));
+  limit('dots', '^.{998}$', '^.{999}$', 'a'.repeat(998));
+  limit('a group', '(a){500}', '(a){501}', 'a'.repeat(501));
+  limit('groups within groups', '(((a))){250}', '(((a))){251}', 'a'.repeat(251));
+  limit('a named group', '(?P<n>a){500}', '(?P<n>a){501}', 'a'.repeat(501));
+  limit('an empty group', '(){999}b', '(){1000}b', 'b');
+  limit('a bar', '(?:a|b){250}', '(?:a|b){251}', 'ab'.repeat(126));
+  limit('alternatives that begin alike', '(?:abc|abd){125}', '(?:abc|abd){126}', 'abcabd'.repeat(63));
+  limit('assertions', '(?:\\ba\\b ){200}', '(?:\\ba\\b ){201}', 'a '.repeat(202));
+  limit('a class of eight ranges', '[acegikmo]{1000}', '[acegikmo]{1000}a', 'a'.repeat(1001));
+  limit('a class of nine ranges', '[acegikmoq]{500}', '[acegikmoq]{501}', 'a'.repeat(501));
+  limit('a negated class', '[^acegikmo]{500}', '[^acegikmo]{501}', 'b'.repeat(501));
+  limit('ranges that touch are one', '[a-cd-fg-ij-lm-op-rs-uv-xy-z]{1000}', '[a-cd-fg-ij-lm-op-rs-uv-xy-z]{1000}a', 'a'.repeat(1001));
+  limit('letters', '^\\pL{10}', '^\\pL{20}', 'a'.repeat(20));
+  limit('\\d', '\\d{1000}', '\\d{1000}1', '1'.repeat(1001));
+  limit('ignoreCase does not count', 'k{1000}', 'k{1000}a', 'K'.repeat(1000) + 'a', ignoreCase);
+  limit('flags count one', '(?i)a{999}', '(?i)a{1000}', 'A'.repeat(1000));
+  limit('never at all counts as once', 'a{0}b{999}', 'a{0}b{1000}', 'b'.repeat(1000));
+}
+
+function loosest() {
+  for (const values of [[3, 9, 6], [9, 6, 3], [6, 3, 9]]) {
+    yes(`${values}: less than one of them`, 'lt', values, 8);
+    no(`${values}: less than none`, 'lt', values, 9);
+    yes(`${values}: at most one of them`, 'lte', values, 9);
+    yes(`${values}: more than one of them`, 'gt', values, 4);
+    no(`${values}: more than none`, 'gt', values, 3);
+    yes(`${values}: at least one of them`, 'gte', values, 3);
+    yes(`${values}: before one of them`, 'before', values, 8);
+    no(`${values}: before none`, 'before', values, 9);
+    yes(`${values}: after one of them`, 'after', values, 4);
+    no(`${values}: after none`, 'after', values, 3);
+    yes(`${values}: a version below one of them`, 'semverLt', values.map((v) => `${v}.0`), '8.1');
+    yes(`${values}: a version above one of them`, 'semverGt', values.map((v) => `${v}.0`), '4.1');
+  }
 }
 
 function numbers() {
@@ -492,6 +542,7 @@ export function clauses() {
   strings();
   illFormed();
   patterns();
+  loosest();
   numbers();
   instants();
   versions();

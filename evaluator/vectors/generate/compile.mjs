@@ -1,5 +1,5 @@
 // Documents → what an evaluation needs. Whatever is wrong with a document throws Malformed inside and quarantines it outside.
-import { compileClause } from './clause.mjs';
+import { compileClause, costs } from './clause.mjs';
 import { hex } from './cohort.mjs';
 import { parsePath, wellFormed } from './text.mjs';
 
@@ -78,7 +78,15 @@ export function compileFlag(d, key, { variants }) {
     return { id: r.id, when: r.when === undefined ? undefined : compileCondition(r.when, 1), serve: compileServe(r.serve, variants) };
   });
   need(rules.length <= 200, 'number of rules');
+  need(patternsIn(rules.map((r) => r.when)) <= maxPatterns, 'patterns');
   return { prerequisites, rules, fallthrough: compileServe(d.default, variants), salt: d.salt };
+}
+
+// Written out, all patterns of a document together.
+const maxPatterns = 50_000;
+
+function patternsIn(conditions) {
+  return conditions.reduce((n, c) => n + (c ? (c.patterns ?? 0) + patternsIn([...(c.members ?? []), c.member]) : 0), 0);
 }
 
 function compileKeys(v) {
@@ -136,7 +144,7 @@ export function compileCondition(v, depth) {
     default: {
       const holds = compileClause(c);
       need(holds, 'clause');
-      return { form: 'clause', holds };
+      return { form: 'clause', holds, ...costs(c) };
     }
   }
 }
@@ -155,6 +163,7 @@ export function compileSegment(doc, key) {
   need(d.key === undefined || d.key === key, 'key');
   need(d.active === undefined || typeof d.active === 'boolean', 'active');
   const segment = { active: d.active !== false, when: d.when === undefined ? undefined : compileCondition(d.when, 1) };
+  need(patternsIn([segment.when]) <= maxPatterns, 'patterns');
   for (const side of ['include', 'exclude']) {
     const inline = Object.entries(d[side] === undefined ? {} : object(d[side], side)).map(([p, keys]) => {
       need(Array.isArray(keys) && keys.every((k) => typeof k === 'string'), side);

@@ -102,7 +102,7 @@ export class Engine {
     return [...this.shards].some(([k, s]) => s === undefined && sides.some((side) => segment?.[side].list && k.startsWith(`${key}:${side}:`)));
   }
 
-  // The worst case: how many flags, segments and conditions one evaluation can visit. Called for flags that are sound so far, so it ends.
+  // The worst case: how many flags, segments and conditions one evaluation can visit, and values it can compare. Called for flags that are sound so far, so it ends.
   #work(key) {
     const memo = (this.works ??= new Map());
     const segmentWork = (k) => {
@@ -112,7 +112,7 @@ export class Engine {
     };
     const conditionWork = (c) => {
       if (!c) return 0;
-      let n = 1 + conditionWork(c.member);
+      let n = 1 + (c.work ?? 0) + conditionWork(c.member);
       for (const m of c.members ?? []) n += conditionWork(m);
       if (c.form === 'segment') n += segmentWork(c.segment);
       if (c.form === 'flag') n += flagWork(c.flag);

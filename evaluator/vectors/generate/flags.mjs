@@ -391,6 +391,42 @@ function references() {
   add('work: a killed flag counts as if it were not', used({ flags: { f: pre('g'), g: filled(65536) }, kills: { k: { flag: 'g' } } }), u1, [['f', 'PARSE_ERROR'], ['g', 'off killed']], ['f']);
   add('work: all rules count', used({ flags: { f: boolean({ rules: [rule('a', { segment: 's13' }, 'on'), rule('b', { segment: 's11' }, 'off')] }) } }), u1, [['f', 'on default']]);
   add('work: all rules count, above the limit', used({ flags: { f: boolean({ rules: [rule('a', { segment: 's13' }, 'on'), rule('b', { segment: 's13' }, 'on')] }) } }), u1, [['f', 'PARSE_ERROR']], ['f']);
+  comparisons();
+}
+
+// Besides nodes, values count that are compared one by one, and patterns by what they are written out. Segments s0 … s10 double what s0 counts.
+function comparisons() {
+  const doubled = (when, more) => {
+    const segments = { s0: { when } };
+    for (let i = 1; i <= 10; i++) segments[`s${i}`] = { when: { any: [{ segment: `s${i - 1}` }, { segment: `s${i - 1}` }] } };
+    return { flags: { f: boolean({ rules: [rule('r', { any: [{ segment: 's10' }, ...Array(more).fill(is('x', 'y'))] }, 'on')], default: { variant: 'off' } }) }, segments };
+  };
+  // s0 counts 2 and its values, sn twice sn−1 and 4, the flag 3 and s10.
+  const fills = (counted) => 65_536 - 3 - (1024 * (2 + counted + 4) - 4);
+  const limit = (name, when, counted) => {
+    const more = fills(counted);
+    add(`work: ${name}`, doubled(when, more), u1, [['f', 'off default']]);
+    add(`work: ${name}, above the limit`, doubled(when, more + 1), u1, [['f', 'PARSE_ERROR']], ['f']);
+  };
+  const all = (value) => Array.from({ length: 58 }, (_, i) => value(i + 1));
+  for (const op of ['contains', 'startsWith', 'endsWith']) limit(`values of ${op}`, clause('x', op, ...all((i) => `v${i}`)), 58);
+  limit('values of inCidr', clause('x', 'inCidr', ...all((i) => `10.${i}.0.0/16`)), 58);
+  for (const op of ['Eq', 'Lt', 'Lte', 'Gt', 'Gte', 'Tilde', 'Caret']) limit(`values of semver${op}`, clause('x', `semver${op}`, ...all((i) => `1.${i}.0`)), 58);
+  limit('patterns, written out', clause('x', 'matches', 'a{52}', '(bc)[d-f]|g'), 58);
+  const free = (name, when) => add(`work: ${name} count nothing`, doubled({ any: [when, clause('x', 'contains', ...all((i) => `v${i}`).slice(2))] }, fills(58)), u1, [['f', 'off default']]);
+  free('values of in', clause('x', 'in', ...all((i) => `v${i}`), 1, true));
+  for (const op of ['lt', 'lte', 'gt', 'gte']) free(`values of ${op}`, clause('x', op, ...all((i) => i)));
+  for (const op of ['before', 'after']) free(`values of ${op}`, clause('x', op, ...all((i) => i)));
+  free('values of modulo', clause('x', 'modulo', 10, 3));
+
+  const matches = (n, ...more) => clause('x', 'matches', ...Array.from({ length: n }, (_, i) => `^${String.fromCharCode(65 + (i % 26))}{999}`), ...more);
+  const two = (n, ...more) => boolean({ rules: [rule('a', matches(20), 'on'), rule('b', { not: { all: [matches(n, ...more)] } }, 'on')], default: { variant: 'off' } });
+  const cold = { ...u1, x: 'a' };
+  add('patterns: 50,000 in a document, written out', { flags: { f: two(30) } }, cold, [['f', 'on rule']]);
+  add('patterns: 50,001 in a document, written out', { flags: { f: two(30, 'b') } }, cold, [['f', 'PARSE_ERROR']], ['f']);
+  const across = (n, ...more) => ({ flags: { f: boolean({ rules: [rule('a', { any: [{ segment: 's' }, matches(10)] }, 'on')], default: { variant: 'off' } }) }, segments: { s: { when: { any: [matches(20), matches(n, ...more)] } } } });
+  add('patterns: each document for itself', across(30), cold, [['f', 'off default']]);
+  add('patterns: 50,001 in a segment, written out', across(30, 'b'), cold, [['f', 'PARSE_ERROR']], ['f']);
 }
 
 function segments() {

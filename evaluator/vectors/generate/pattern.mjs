@@ -144,3 +144,67 @@ function translate(p, ignoreCase) {
   const source = alternatives(0);
   return new RegExp(source, flags);
 }
+
+// What a pattern counts when it is written out. A token that this does not know throws.
+const token = new RegExp(
+  [
+    '(?<class>\\\\[dDwWsS]|\\\\p\\{\\w+\\}|\\\\p\\w|\\[\\^?\\]?(?:\\\\.|[^\\]\\\\])*\\])',
+    '(?<one>\\\\[^pxQE0-9dDwWsS])',
+    '(?<flags>\\(\\?[ims]+\\))',
+    '(?<open>\\((?:\\?P?<\\w+>|\\?:)?)',
+    '(?<close>\\))',
+    '(?<times>(?:[*+?]|\\{(?:0|[1-9]\\d*)(?:,(?:0|[1-9]\\d*)?)?\\})\\??)',
+    '(?<char>[^\\\\])',
+  ].join('|'),
+  'suy',
+);
+
+/** How many characters, classes, assertions, groups and bars there are, with counted repetitions written out. The pattern is one that compiles. */
+export function writtenOut(pattern) {
+  const groups = [];
+  let total = 0;
+  let last = 0;
+  token.lastIndex = 0;
+  while (token.lastIndex < pattern.length) {
+    const at = token.lastIndex;
+    const m = token.exec(pattern)?.groups;
+    if (!m) throw new Error(`unknown to this count: ${pattern.slice(at)}`);
+    if (m.times) {
+      const numbers = (m.times.match(/\d+/g) ?? []).map(Number);
+      total += last * (Math.max(1, ...numbers) - 1);
+      continue;
+    }
+    if (m.open) {
+      groups.push(total);
+      total = 0;
+      last = 0;
+      continue;
+    }
+    if (m.close) {
+      last = total + 1;
+      total = groups.pop() + last;
+      continue;
+    }
+    last = m.class ? Math.ceil(ranges(m.class) / 8) : 1;
+    total += last;
+  }
+  return total;
+}
+
+// How many ranges of code points a class has: asked of JavaScript's own, code point by code point, unless there cannot be more than eight.
+const known = new Map();
+function ranges(source) {
+  if (!source.includes('p') && source.length <= 10) return 1;
+  if (!known.has(source)) {
+    const re = compilePattern(source, false);
+    let n = 0;
+    let before = false;
+    for (let c = 0; c <= 0x10ffff; c++) {
+      const now = re.test(String.fromCodePoint(c));
+      if (now && !before) n++;
+      before = now;
+    }
+    known.set(source, Math.max(n, 1));
+  }
+  return known.get(source);
+}
