@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 // What a test starts: the real binary on free loopback ports, on a local store in a folder of its own or on a Redis of its own.
 
@@ -45,7 +45,8 @@ async function end(running: Running, signal: NodeJS.Signals = 'SIGTERM') {
   await running.ended
 }
 
-export type StoreKind = 'local' | 'redis'
+// StoreKind dev is a development server: a local store with the example project shop, and its example application connected.
+export type StoreKind = 'local' | 'redis' | 'dev'
 
 // Server is a running dimmer with an admin token.
 export class Server {
@@ -53,6 +54,7 @@ export class Server {
   token = ''
   #running: Running | undefined
   #redis: Running | undefined
+  #shop: Running | undefined
 
   private constructor(
     readonly kind: StoreKind,
@@ -65,7 +67,7 @@ export class Server {
 
   static async start(kind: StoreKind = 'local'): Promise<Server> {
     const folder = await mkdtemp(join(tmpdir(), 'dimmer-e2e-'))
-    if (kind === 'local') {
+    if (kind !== 'redis') {
       const server = new Server(kind, folder, `local:${folder}/data`, undefined)
       await server.up()
       return server
@@ -86,6 +88,7 @@ export class Server {
     if (!binary) throw new Error('DIMMER_BIN names the binary that is tested')
     const http = this.url === '' ? '127.0.0.1:0' : new URL(this.url).host
     const args = ['serve', '--store', this.store, '--http', http, '--grpc', '127.0.0.1:0', '--metrics=', '--drain', '1s']
+    if (this.kind === 'dev') args.push('--dev')
     const running = start(binary, args, { PATH: process.env.PATH, HOME: this.folder })
     this.#running = running
     const line = await until('the server is ready', () => {
@@ -93,14 +96,26 @@ export class Server {
       return /msg=ready .*http=(\S+)/.exec(running.output()) ?? undefined
     })
     this.url = `http://${line[1]}`
+    if (this.kind === 'dev') return await this.#develop(binary)
     if (this.token === '') this.token = /(dma_[a-z2-7]+_[a-z2-7]+_[a-z2-7]+)/.exec(running.output())?.[1] ?? ''
     if (this.token === '') throw new Error(`no token in: ${running.output()}`)
   }
 
+  async #develop(binary: string) {
+    const dev = JSON.parse(await readFile(join(this.folder, 'data', 'dev.json'), 'utf8')) as { admin: string; grpc: string; sdk: Record<string, string> }
+    this.token = dev.admin
+    this.#shop = start(join(dirname(binary), 'shop'), ['-addr', '127.0.0.1:0', '-dimmer', dev.grpc], { DIMMER_SDK_TOKEN: dev.sdk.production, HOME: this.folder })
+    await until('the shop is connected', async () => {
+      const list = await this.call<{ instances?: unknown[]; items?: unknown[] }>('GET', '/v1/projects/shop/instances?environment=production')
+      return (list.instances ?? list.items ?? []).length > 0
+    })
+  }
+
   // down ends the process; what it knew is in its store.
   async down(signal: NodeJS.Signals = 'SIGTERM') {
+    if (this.#shop) await end(this.#shop)
     if (this.#running) await end(this.#running, signal)
-    this.#running = undefined
+    this.#shop = this.#running = undefined
   }
 
   async close() {
@@ -127,8 +142,9 @@ export class Server {
     return `${this.url}/signin#code=${made.code}`
   }
 
-  // shop makes a project with the environments that people have.
+  // shop makes a project, unless it is there, with the environments that people have.
   async shop(project = 'shop') {
+    if (this.kind === 'dev') return
     await this.call('POST', '/v1/projects', {
       key: project, name: 'Shop',
       environments: [

@@ -23,6 +23,9 @@ describe('signing in', () => {
     await bob.page.getByRole('alert').waitFor()
     expect(await bob.page.getByRole('alert').innerText()).toMatch(/used/)
     expect(await bob.context.cookies()).toEqual([])
+    // The next link, into the same page's address bar.
+    await bob.page.goto(await server.signInLink())
+    await bob.page.waitForURL('**/p/shop/flags')
   })
 
   test('a token signs in, a wrong one says so beside the field', async () => {

@@ -17,9 +17,21 @@ export function SignIn() {
   const { next } = route.useSearch()
   const router = useRouter()
   const state = useSession()
-  const [code] = useState(() => codeOf(window.location.hash))
+  const [code, setCode] = useState(() => codeOf(window.location.hash))
   const [failure, setFailure] = useState<ProblemError>()
   const goOn = () => router.history.replace(safeNext(next))
+
+  // A link that is pasted into the address bar of this very page changes the hash and loads nothing.
+  useEffect(() => {
+    const look = () => {
+      const next = codeOf(window.location.hash)
+      if (next === undefined) return
+      setFailure(undefined)
+      setCode(next)
+    }
+    window.addEventListener('hashchange', look)
+    return () => window.removeEventListener('hashchange', look)
+  }, [])
 
   useEffect(() => {
     if (code === undefined) return
