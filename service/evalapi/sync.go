@@ -51,7 +51,7 @@ func (s syncService) Sync(stream grpc.BidiStreamingServer[pb.SyncRequest, pb.Syn
 	defer s.streams.open()()
 	y.held, y.protocol = revisionOf(hello.GetAfter()), hello.GetProtocol()
 	y.link = s.opts.Receipts.Connect(f.Project(), f.Environment(), receipt.Instance{
-		ID: hello.GetInstance(), Application: hello.GetApplication(), SDK: hello.GetSdk(), SDKVersion: hello.GetSdkVersion(),
+		ID: hello.GetInstance(), Process: string(hello.GetProcess()), Application: hello.GetApplication(), SDK: hello.GetSdk(), SDKVersion: hello.GetSdkVersion(),
 	})
 	defer func() { y.link.Close(y.bye.Load()) }()
 	close(y.linked)
@@ -65,8 +65,22 @@ func (s syncService) Sync(stream grpc.BidiStreamingServer[pb.SyncRequest, pb.Syn
 	return err
 }
 
-// feed finds the feed of the caller's environment, and has its project followed if need be.
+// feed finds the feed of the caller's environment, and has its project followed if need be. A node that the others do not know of yet serves nobody: they
+// would say that a kill is everywhere while it is not.
 func (s *Server) feed(ctx context.Context) (*feed.Feed, error) {
+	f, err := s.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.opts.Receipts.Announced(f.Project()):
+		return f, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s *Server) find(ctx context.Context) (*feed.Feed, error) {
 	p := principal(ctx)
 	if f, ok := s.opts.Feeds.Environment(p.Project, p.Environment); ok {
 		return f, nil

@@ -64,6 +64,55 @@ func TestSync(t *testing.T) {
 	}
 }
 
+// TestNobodyIsServedUnannounced: until the other nodes can know of this one it serves neither streams nor requests, and then those that have waited.
+func TestNobodyIsServedUnannounced(t *testing.T) {
+	w := newWorld(t, worldOptions{memory: true})
+	held := make(chan struct{})
+	w.presence.held.Store(&held)
+	w.commit(environmentDoc("prod"), flagDoc("prod", boolFlag("a", true, 1)))
+	conn := w.conn("server")
+	c := &client{id: "one"}
+	answered := make(chan error, 2)
+	require.NoError(t, c.open(deadline(t, time.Minute), conn))
+	go func() { answered <- c.until(w.revision()) }()
+	go func() {
+		_, err := pb.NewEvaluationServiceClient(conn).Evaluate(deadline(t, time.Minute), &pb.EvaluateRequest{Flag: "a"})
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		require.Fail(t, "served", "%v", err)
+	case <-time.After(200 * time.Millisecond): // long for an answer, short of the 2 s after which a node serves all the same
+	}
+	require.Zero(t, w.server.Streams())
+	close(held)
+	for range 2 {
+		require.NoError(t, <-answered)
+	}
+}
+
+// TestRestartedUnderItsName: what the process before acknowledged does not count for the one that has its name now.
+func TestRestartedUnderItsName(t *testing.T) {
+	w := newWorld(t, worldOptions{memory: true})
+	w.commit(environmentDoc("prod"), flagDoc("prod", boolFlag("a", true, 1)))
+	ctx := deadline(t, time.Minute)
+	before := &client{id: "one", process: []byte("before")}
+	require.NoError(t, before.open(ctx, w.conn("server")))
+	require.NoError(t, before.until(w.revision()))
+	confirmed(t, w, w.revision(), receipt.Count{Done: 1, Total: 1})
+	conn := w.conn("server")
+	after := &client{id: "one", process: []byte("after")}
+	require.NoError(t, after.open(ctx, conn)) // and reads nothing yet
+	confirmed(t, w, w.revision(), receipt.Count{Done: 0, Total: 1})
+	require.NoError(t, after.until(w.revision()))
+	confirmed(t, w, w.revision(), receipt.Count{Done: 1, Total: 1})
+
+	again := &client{id: "one", process: []byte("after"), revision: after.revision, docs: after.docs}
+	require.NoError(t, again.open(ctx, conn))
+	require.NoError(t, again.step())
+	confirmed(t, w, w.revision(), receipt.Count{Done: 1, Total: 1})
+}
+
 // TestOldProtocol: a client that does not know of commits within changes gets them as it always did, beside one that does, and both end equal: also by
 // a step of several messages.
 func TestOldProtocol(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,12 +40,30 @@ type world struct {
 	server   *Server
 	feeds    *feed.Set
 	receipts *receipt.Service
+	presence *presence
 	auth     *keys
 	address  string
 	dial     func(ctx context.Context, address string) (net.Conn, error) // nil: TCP
 
 	mu    sync.Mutex
 	state *store.State
+}
+
+// presence is a store whose presence a test can hold back.
+type presence struct {
+	*storetest.Memory
+	held atomic.Pointer[chan struct{}] // what is put waits until it is closed
+}
+
+func (p *presence) PutPresence(ctx context.Context, scope, id string, value []byte, expiry time.Duration) error {
+	if held := p.held.Load(); held != nil {
+		select {
+		case <-*held:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return p.Memory.PutPresence(ctx, scope, id, value, expiry)
 }
 
 type worldOptions struct {
@@ -63,7 +82,8 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	if o.log != nil {
 		logger = slog.New(slog.NewTextHandler(o.log, nil))
 	}
-	w.receipts = receipt.New(receipt.Options{Store: storetest.NewMemory(), Node: "a"})
+	w.presence = &presence{Memory: storetest.NewMemory()}
+	w.receipts = receipt.New(receipt.Options{Store: w.presence, Node: "a"})
 	w.feeds = feed.NewSet(feed.Options{Encoder: o.encoder, Served: w.receipts.Served, Vanished: w.receipts.Vanished})
 	options := Options{Feeds: w.feeds, Auth: w.auth, Receipts: w.receipts, Logger: logger}
 	if o.change != nil {

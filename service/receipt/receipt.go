@@ -2,7 +2,7 @@
 // can say where it has arrived and where it has not.
 //
 // Each node tells the others through the store's presence, which expires by itself and makes no revision. Per project it writes three
-// reports. "node/NAME" lives for 15 s and says that the node is there and who has acknowledged what, in eight bytes an instance. It is written when
+// reports. "node/NAME" lives for 15 s and says that the node is there and who has acknowledged what, in twelve bytes an instance. It is written when
 // something changed, at most every 50 ms, and every 5 s when nothing did; so nobody has to announce that he waits: what there is to
 // wait for is always told promptly, and an idle node is quiet. "roster/NAME" has the names, changes only when instances come and go,
 // and outlives its node, so that the instances of a node that died are still expected. It is large and therefore written every 10 s at most; "last/NAME"
@@ -10,7 +10,8 @@
 //
 // An instance is expected while it is connected to some node, and for ten minutes after it was last seen unless it said goodbye. One that is not
 // connected is lost: it never counts as done, whatever it acknowledged before. An instance that moved to another node counts once: connected wins
-// over lost, a goodbye over older connections that were lost, and of two acknowledgements the higher one, since an instance never goes back.
+// over lost, and a goodbye over older connections that were lost. Of two acknowledgements of one process the higher one counts, since a process never
+// goes back. Of two processes under one name, as there are while the connection of one that crashed is not yet known to be dead, the lower one counts.
 package receipt
 
 import (
@@ -42,9 +43,10 @@ const (
 	Lost      State = "lost"      // not connected, seen within the last ten minutes, and did not say goodbye
 )
 
-// Instance is one SDK process.
+// Instance is one SDK process, or several one after the other under the same name.
 type Instance struct {
 	ID          string    `json:"id"`
+	Process     string    `json:"-"` // tells processes of one name apart; any bytes. Empty: not known, so that each connection counts for itself
 	Application string    `json:"application,omitempty"`
 	SDK         string    `json:"sdk,omitempty"`
 	SDKVersion  string    `json:"sdkVersion,omitempty"`
@@ -97,6 +99,7 @@ const (
 	publishIdle   = 5 * time.Second
 	publishLimit  = 2 * time.Second  // for one write
 	lostFor       = 10 * time.Minute // an instance that was seen is expected
+	announceLimit = 2 * time.Second  // for the first report, until the node is used without
 	tardy         = time.Second      // after a change: from then on the live report names who is behind
 	maxNamed      = 1000             // instances that a report names, per environment
 	maxMissing    = 1000
@@ -139,7 +142,10 @@ func (s *Service) project(name string) *project {
 	defer s.mu.Unlock()
 	p := s.projects[name]
 	if p == nil {
-		p = &project{name: name, service: s, dirty: make(chan struct{}, 1), environments: map[string]*environment{}, looking: make(chan struct{}, 1)}
+		p = &project{
+			name: name, service: s, dirty: make(chan struct{}, 1), announced: make(chan struct{}),
+			environments: map[string]*environment{}, looking: make(chan struct{}, 1),
+		}
 		s.projects[name] = p
 		select {
 		case s.news <- struct{}{}:
@@ -175,6 +181,9 @@ func (s *Service) Served(project, environment string, at, since store.Cursor) {
 		e.changed = s.opts.Clock()
 	}
 	e.at, e.since, e.served = at, since, true
+	if p.giveUp == nil {
+		p.giveUp = time.AfterFunc(announceLimit, p.announce)
+	}
 	p.touch()
 }
 
@@ -188,11 +197,17 @@ func (s *Service) Vanished(project, environment string) {
 	p.touch()
 }
 
+// Announced is closed when the other nodes can know that this one serves the project: who is served before that is missing in what they say about
+// a kill. A store that does not take the report is not waited for longer than 2 s. Run has to run.
+func (s *Service) Announced(project string) <-chan struct{} {
+	return s.project(project).announced
+}
+
 // Connect registers an instance's connection; of i only what describes the instance is used. Until the first Ack it has acknowledged nothing. A second connection
-// of an instance takes the place of the first.
+// of the same process goes on where the first is; one of another process has to acknowledge for itself.
 func (s *Service) Connect(project, environment string, i Instance) *Link {
 	p, now := s.project(project), s.opts.Clock().UTC()
-	l := &Link{project: p}
+	l := &Link{project: p, process: processOf(i.Process)}
 	l.seen.Store(now.UnixMilli())
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,9 +219,11 @@ func (s *Service) Connect(project, environment string, i Instance) *Link {
 	}
 	i.Node, i.Environment, i.ConnectedAt = s.opts.Node, environment, now
 	p.members++
-	known.Instance, known.link, known.acked, known.joined, known.rostered = i, l, store.Cursor{}, p.members, false
+	known.Instance, known.joined, known.rostered = i, p.members, false
+	known.links = append(known.links, l)
 	l.instance, l.environment = known, e
 	delete(e.left, known.key)
+	delete(e.nameless, known.key)
 	p.touch()
 	return l
 }

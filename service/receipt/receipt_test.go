@@ -79,7 +79,7 @@ func (c *cluster) wait(s *Service, revision int64, want Want, limit time.Duratio
 }
 
 func connect(s *Service, id string, revision int64) *Link {
-	l := s.Connect("shop", "prod", Instance{ID: id, SDK: "go", SDKVersion: "1.2.3"})
+	l := s.Connect("shop", "prod", Instance{ID: id, Process: "of " + id, SDK: "go", SDKVersion: "1.2.3"})
 	if revision > 0 {
 		l.Ack(at(revision))
 	}
@@ -334,6 +334,176 @@ func TestSecondConnection(t *testing.T) {
 	})
 }
 
+// TestProcessesOfOneName: an instance that is started anew under its name has what its new process acknowledged, whatever the connection of the old one says,
+// which nobody knows to be dead yet. On one node and on two, and in reports that say nothing of processes.
+func TestProcessesOfOneName(t *testing.T) {
+	of := func(s *Service, process string, acked int64) *Link {
+		l := s.Connect("shop", "prod", Instance{ID: "one", Process: process})
+		if acked > 0 {
+			l.Ack(at(acked))
+		}
+		return l
+	}
+	for name, test := range map[string]struct {
+		first, second string // processes
+		nodes         int
+		counts        bool // for the second, what the first acknowledged
+	}{
+		"another process, same node":     {"a", "b", 1, false},
+		"another process, other node":    {"a", "b", 2, false},
+		"same process, same node":        {"a", "a", 1, true},
+		"same process, other node":       {"a", "a", 2, true},
+		"nothing is known, same node":    {"", "", 1, false},
+		"nothing is known, other node":   {"", "", 2, false},
+		"nothing is known of the second": {"a", "", 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t)
+				nodes := []*Service{c.node("a"), c.node("b")}[:test.nodes]
+				for _, s := range nodes {
+					s.Served("shop", "prod", at(7), at(7))
+				}
+				old := of(nodes[0], test.first, 7)
+				time.Sleep(time.Second)
+				again := of(nodes[len(nodes)-1], test.second, 0)
+				time.Sleep(time.Second)
+				for _, s := range nodes {
+					r, _ := c.wait(s, 7, WantInstances, 100*time.Millisecond)
+					require.Equal(t, test.counts, r.Complete, "%+v", r)
+					require.Equal(t, 1, r.Instances.Total, "they have one name")
+				}
+				again.Ack(at(7))
+				time.Sleep(time.Second)
+				for _, s := range nodes {
+					r, _ := c.wait(s, 7, WantInstances, 100*time.Millisecond)
+					require.True(t, r.Complete)
+				}
+				// And the other way round: while the old one is there it has to acknowledge, too.
+				for _, s := range nodes {
+					s.Served("shop", "prod", at(8), at(8))
+				}
+				again.Ack(at(8))
+				time.Sleep(time.Second)
+				r, _ := c.wait(nodes[0], 8, WantInstances, 100*time.Millisecond)
+				require.Equal(t, test.counts, r.Complete)
+				old.Close(false)
+				time.Sleep(time.Second)
+				for _, s := range nodes {
+					r, _ = c.wait(s, 8, WantInstances, 100*time.Millisecond)
+					require.True(t, r.Complete)
+					require.Equal(t, Count{1, 1}, r.Instances)
+				}
+				again.Close(true)
+				time.Sleep(time.Second)
+				r, _ = c.wait(nodes[0], 8, WantInstances, 100*time.Millisecond)
+				require.Zero(t, r.Instances)
+			})
+		})
+	}
+}
+
+// TestRestartedNodeExpectsAll: a node that died with more instances than its reports name expects all of them when it is back.
+func TestRestartedNodeExpectsAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		const many = 2*maxNamed + 500
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		for n := range many {
+			connect(a, fmt.Sprintf("i%04d", n), 7)
+		}
+		time.Sleep(time.Minute)
+		c.kill(a)
+		a = c.node("a")
+		a.Served("shop", "prod", at(8), at(8))
+		time.Sleep(time.Second)
+		for life := range 2 {
+			r, _ := c.wait(a, 8, WantInstances, 100*time.Millisecond)
+			require.False(t, r.Complete, "life %d", life)
+			require.Equal(t, Count{0, many}, r.Instances)
+			c.kill(a) // and once more, since what it inherited it leaves behind
+			a = c.node("a")
+			a.Served("shop", "prod", at(8), at(8))
+			time.Sleep(time.Second)
+		}
+		for n := range many {
+			if l := connect(a, fmt.Sprintf("i%04d", n), 8); n%2 == 0 {
+				l.Close(true)
+			}
+		}
+		time.Sleep(time.Second)
+		r, _ := c.wait(a, 8, WantInstances, 100*time.Millisecond)
+		require.True(t, r.Complete)
+		require.Equal(t, Count{many / 2, many / 2}, r.Instances, "who is back is not lost")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		a.Served("shop", "prod", at(7), at(7))
+		for n := range 2 * maxNamed {
+			connect(a, fmt.Sprintf("i%04d", n), 7)
+		}
+		time.Sleep(time.Minute)
+		c.kill(a)
+		a = c.node("a")
+		a.Served("shop", "prod", at(8), at(8))
+		time.Sleep(lostFor + time.Minute)
+		r, _ := c.wait(a, 8, WantInstances, 100*time.Millisecond)
+		require.True(t, r.Complete, "after ten minutes nobody is expected any more")
+		require.Zero(t, r.Instances)
+	})
+}
+
+// TestAnnounced: a node is announced when the others can know that it serves; a store that takes no reports is waited for, but not for ever.
+func TestAnnounced(t *testing.T) {
+	announced := func(s *Service) bool {
+		select {
+		case <-s.Announced("shop"):
+			return true
+		default:
+			return false
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.node("a")
+		require.False(t, announced(a))
+		a.project("shop")
+		time.Sleep(2 * announceLimit)
+		require.False(t, announced(a), "it has said nothing of what it serves")
+		a.Served("shop", "prod", at(7), at(7))
+		<-a.Announced("shop")
+		values, err := c.store.Presence(t.Context(), "shop")
+		require.NoError(t, err)
+		require.EqualValues(t, 7, decode(values[nodePrefix+"a"]).Environments["prod"].Revision)
+		a.Drop("shop")
+		require.False(t, announced(a), "one that is made anew begins anew")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		a := New(Options{Store: &refusing{Memory: storetest.NewMemory()}, Node: "a"})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = a.Run(ctx)
+		}()
+		began := time.Now()
+		a.Served("shop", "prod", at(7), at(7))
+		<-a.Announced("shop")
+		require.Equal(t, announceLimit, time.Since(began))
+		stop()
+		<-ended
+	})
+}
+
+// refusing is a store that takes no presence.
+type refusing struct{ *storetest.Memory }
+
+func (refusing) PutPresence(context.Context, string, string, []byte, time.Duration) error {
+	return store.ErrFull
+}
+
 func TestVanishedEnvironment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
@@ -381,7 +551,7 @@ func TestPublishing(t *testing.T) {
 		}
 		n, size = writes.counts()
 		require.LessOrEqual(t, n-n2, int64(42))
-		require.Less(t, (size-size2)/(n-n2), int64(40<<10), "eight bytes an instance, without names")
+		require.Less(t, (size-size2)/(n-n2), int64(40<<10), "twelve bytes an instance, without names")
 		stop()
 		<-ended
 	})

@@ -55,6 +55,16 @@ type group struct {
 	Epoch    int64 `json:"epoch"`
 	Revision int64 `json:"revision"`
 	Keys     keys  `json:"keys"`
+	// Processes are those of the keys, in the same order, four bytes each, zero where one is not known. An instance has a key for each of its processes.
+	Processes []byte `json:"processes,omitempty"`
+}
+
+// process is the one of the key at a place; zero: not known, as with all in the report of an older node.
+func (g *group) process(n int) process {
+	if len(g.Processes) != 4*g.Keys.len() {
+		return 0
+	}
+	return process(binary.BigEndian.Uint32(g.Processes[4*n:]))
 }
 
 // keys are keys one after the other; JSON has them in base64.
@@ -105,28 +115,37 @@ func everyone(*environment, *instance) bool { return true }
 // news chooses for the live report who is not in the roster yet, and whose standing is worth knowing by name.
 func news(now time.Time) func(e *environment, i *instance) bool {
 	return func(e *environment, i *instance) bool {
-		return !i.rostered || i.link == nil || e.rank(i) == 1 && now.Sub(e.changed) > tardy
+		return !i.rostered || len(i.links) == 0 || e.rank(i) == 1 && now.Sub(e.changed) > tardy
 	}
 }
 
 func (e *environment) report(choose func(*environment, *instance) bool) *reported {
 	r := &reported{Epoch: e.at.Epoch, Revision: e.at.Revision}
-	groups := map[store.Cursor]keys{}
+	groups := map[store.Cursor]*group{}
 	var named [3][]*instance // by rank
 	for _, i := range e.instances {
 		rank := e.rank(i)
-		if i.link == nil {
+		if len(i.links) == 0 {
 			r.Lost = r.Lost.add(i.key, i.ConnectedAt)
-		} else {
-			at := e.effective(i)
-			groups[at] = append(groups[at], i.key[:]...)
+		}
+		for _, run := range i.runs() {
+			at := e.serves(run.acked)
+			g := groups[at]
+			if g == nil {
+				g = &group{Epoch: at.Epoch, Revision: at.Revision}
+				groups[at] = g
+			}
+			g.Keys, g.Processes = append(g.Keys, i.key[:]...), binary.BigEndian.AppendUint32(g.Processes, uint32(run.process))
 		}
 		if len(named[rank]) < maxNamed && choose(e, i) {
 			named[rank] = append(named[rank], i)
 		}
 	}
-	for at, k := range groups {
-		r.Groups = append(r.Groups, group{Epoch: at.Epoch, Revision: at.Revision, Keys: k})
+	for _, g := range groups {
+		r.Groups = append(r.Groups, *g)
+	}
+	for k, n := range e.nameless {
+		r.Lost = r.Lost.add(k, n.connected)
 	}
 	for k, at := range e.left {
 		r.Left = r.Left.add(k, at)
@@ -167,6 +186,18 @@ func (p *project) publish(ctx context.Context) {
 	}
 }
 
+func (p *project) announce() { p.closing.Do(func() { close(p.announced) }) }
+
+// serves says whether the report tells of an environment that the node serves.
+func (r *report) serves() bool {
+	for _, e := range r.Environments {
+		if e.cursor() != (store.Cursor{}) {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *project) isDropped() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -197,7 +228,11 @@ func (w *writer) write(ctx context.Context) {
 			w.last = members
 		}
 	}
-	err = errors.Join(err, w.put(ctx, nodePrefix, expiry, live))
+	told := w.put(ctx, nodePrefix, expiry, live)
+	if told == nil && live.serves() {
+		w.announce()
+	}
+	err = errors.Join(err, told)
 	age := now.Sub(w.roster)
 	if w.inherited && (age >= rosterEvery && members != w.members || age >= lostFor/2) {
 		if e := w.put(ctx, rosterPrefix, rosterExpiry, w.report(now, everyone)); e != nil {
@@ -255,7 +290,7 @@ func (w *writer) inherit(ctx context.Context) error {
 	return nil
 }
 
-// adopt takes over, as lost, whom an earlier life's report names. mu is held.
+// adopt takes over, as lost, whom an earlier life's report tells of. mu is held.
 func (p *project) adopt(r *report) {
 	for name, old := range r.Environments {
 		e := p.environment(name)
@@ -264,9 +299,13 @@ func (p *project) adopt(r *report) {
 				e.left[k] = at
 			}
 		}
+		here := map[key]bool{}
+		for _, i := range e.instances {
+			here[i.key] = true
+		}
 		for _, i := range old.Named {
 			k := keyOf(i.ID)
-			if e.instances[i.ID] != nil || e.left[k].After(i.ConnectedAt) {
+			if here[k] || e.left[k].After(i.ConnectedAt) {
 				continue
 			}
 			if i.State != Lost {
@@ -274,6 +313,21 @@ func (p *project) adopt(r *report) {
 			}
 			i.State = Lost
 			e.instances[i.ID] = &instance{Instance: i, key: k, acked: i.acknowledged()}
+			delete(e.nameless, k)
+			here[k] = true
+		}
+		remember := func(k key, connected time.Time) {
+			if _, known := e.nameless[k]; !known && !here[k] && !e.left[k].After(connected) {
+				e.nameless[k] = nameless{connected, r.At}
+			}
+		}
+		for _, g := range old.Groups {
+			for k := range g.Keys.all {
+				remember(k, r.At)
+			}
+		}
+		for k, connected := range old.Lost.all {
+			remember(k, connected)
 		}
 	}
 }

@@ -138,8 +138,9 @@ func (s *Service) receipt(p *project, environment string, others []*report, at s
 // expected is one instance as all reports together have it.
 type expected struct {
 	connected bool
-	acked     store.Cursor // the highest that a node it is connected to has
-	at        store.Cursor // what that node serves
+	runs      []run        // its processes that are connected somewhere
+	acked     store.Cursor // by all of them
+	at        store.Cursor // what the node serves where the lowest is
 	since     time.Time    // its newest connection that is known of began then, or before
 	named     *Instance    // nil: no report names it
 }
@@ -164,8 +165,13 @@ func merge(reports []*report, environment string, now time.Time) map[key]*expect
 			continue
 		}
 		for _, g := range e.Groups {
+			n := 0
 			for k := range g.Keys.all {
-				get(k, r.At).connect(r, store.Cursor{Epoch: g.Epoch, Revision: g.Revision}, e.cursor())
+				x := get(k, r.At)
+				if r.of == live {
+					x.connect(run{g.process(n), store.Cursor{Epoch: g.Epoch, Revision: g.Revision}}, e.cursor())
+				}
+				n++
 			}
 		}
 		for k, since := range e.Lost.all {
@@ -189,10 +195,13 @@ func merge(reports []*report, environment string, now time.Time) map[key]*expect
 	return out
 }
 
-func (x *expected) connect(r *report, acked, at store.Cursor) {
-	if r.of == live && (!x.connected || acked.Compare(x.acked) > 0) {
-		x.connected, x.acked, x.at = true, acked, at
+func (x *expected) connect(r run, at store.Cursor) {
+	before := x.acked
+	x.runs = addRun(x.runs, r)
+	if x.acked = lowest(x.runs); !x.connected || x.acked != before {
+		x.at = at
 	}
+	x.connected = true
 }
 
 // name gives the instances of a picture their names. What they are called is the same in all reports; how they stand, the picture says.

@@ -67,7 +67,7 @@ func (s *Server) assemble(st store.Store, l *listeners, secure *tls.Config) (*pa
 		serves.Encoder, serves.Served, serves.Vanished = evalapi.Encoder, p.receipts.Served, p.receipts.Vanished
 	}
 	p.feeds = feed.NewSet(serves)
-	p.mirrors = store.NewMirrors(p.store, store.MirrorsOptions{OnStep: p.step, OnEpoch: p.rewritten, Logger: p.logger})
+	p.mirrors = store.NewMirrors(p.store, store.MirrorsOptions{OnStep: p.step, OnEpoch: p.rewritten, OnDrop: p.dropped, Logger: p.logger})
 	p.auth = auth.New(auth.Options{System: p.systemState, Store: p.store, Sync: func(ctx context.Context) (*store.State, error) {
 		m, err := p.mirror(ctx, store.System)
 		if err != nil {
@@ -154,6 +154,10 @@ func (p *parts) mirror(ctx context.Context, scope string) (*store.Mirror, error)
 func (p *parts) forget(scope string) {
 	p.followed.m.Delete(scope)
 	p.mirrors.Drop(scope)
+}
+
+// dropped comes after the last step of a scope: one that came later would bring the deleted project's feeds back.
+func (p *parts) dropped(scope string) {
 	p.feeds.Drop(scope)
 	p.receipts.Drop(scope)
 }

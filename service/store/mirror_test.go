@@ -558,10 +558,14 @@ func TestMirrorsOfAScopeDoNotOverlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := storetest.NewMemory()
 		held, calls := make(chan struct{}), make(chan struct{}, 10)
-		ms := store.NewMirrors(s, store.MirrorsOptions{OnStep: func(string, store.Step) {
-			calls <- struct{}{}
-			<-held
-		}})
+		drops := make(chan int, 10) // the calls before
+		ms := store.NewMirrors(s, store.MirrorsOptions{
+			OnStep: func(string, store.Step) {
+				calls <- struct{}{}
+				<-held
+			},
+			OnDrop: func(string) { drops <- len(calls) },
+		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- ms.Run(ctx) }()
@@ -570,6 +574,10 @@ func TestMirrorsOfAScopeDoNotOverlap(t *testing.T) {
 		_, err := ms.Get(brief, "shop")
 		require.ErrorIs(t, err, store.ErrUnavailable)
 		ms.Drop("shop")
+		ms.Drop("shop")
+		ms.Drop("never")
+		synctest.Wait()
+		require.Empty(t, drops, "a callback is at work still")
 		brief, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err = ms.Get(brief, "shop")
@@ -579,7 +587,9 @@ func TestMirrorsOfAScopeDoNotOverlap(t *testing.T) {
 		_, err = ms.Get(t.Context(), "shop")
 		require.NoError(t, err)
 		require.Len(t, calls, 2)
+		require.Equal(t, 1, <-drops, "after the last callback of the old one, before the first of the new one")
 		stop()
 		require.NoError(t, <-ended)
+		require.Empty(t, drops, "the end of all is no drop")
 	})
 }

@@ -13,9 +13,11 @@ import (
 type MirrorsOptions struct {
 	OnStep  func(scope string, s Step)
 	OnEpoch func(scope string, before, after *State)
-	Clock   func() time.Time
-	Jitter  func(most time.Duration) time.Duration
-	Logger  *slog.Logger
+	// OnDrop is called for a scope that was dropped, after its last OnStep, and before the first of a mirror that takes its place.
+	OnDrop func(scope string)
+	Clock  func() time.Time
+	Jitter func(most time.Duration) time.Duration
+	Logger *slog.Logger
 }
 
 // Mirrors runs one Mirror for each scope that was asked for. All methods may be called concurrently; Get before Run waits for it.
@@ -36,10 +38,15 @@ type following struct {
 	mirror *Mirror
 	cancel context.CancelFunc // nil: not started
 	done   chan struct{}
+
+	dropped, over bool // Mirrors.mu guards them
 }
 
 // NewMirrors makes an empty set. Run makes it work.
 func NewMirrors(s Store, opts MirrorsOptions) *Mirrors {
+	if opts.OnDrop == nil {
+		opts.OnDrop = func(string) {}
+	}
 	return &Mirrors{store: s, opts: opts, scopes: map[string]*following{}, leaving: map[string]*following{}}
 }
 
@@ -83,6 +90,13 @@ func (m *Mirrors) start(scope string, f *following) {
 // left notes that a mirror's goroutine has ended.
 func (m *Mirrors) left(scope string, f *following) {
 	f.cancel()
+	m.mu.Lock()
+	dropped := f.dropped
+	f.over = true
+	m.mu.Unlock()
+	if dropped {
+		m.opts.OnDrop(scope)
+	}
 	close(f.done)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -139,24 +153,31 @@ func (m *Mirrors) add(scope string) *following {
 	return f
 }
 
-// Drop stops following a scope (its project was deleted), without waiting: a callback that has begun may still be at work afterwards. Those who hold
-// the mirror keep its last state.
+// Drop stops following a scope (its project was deleted), without waiting: a callback that has begun may still be at work afterwards; OnDrop comes when none is
+// any more. Those who hold the mirror keep its last state.
 func (m *Mirrors) Drop(scope string) {
+	if m.drop(scope) {
+		m.opts.OnDrop(scope)
+	}
+}
+
+// drop says whether there is no goroutine that would say it.
+func (m *Mirrors) drop(scope string) (ended bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.scopes[scope]
 	if f == nil {
-		return
+		return false
 	}
 	delete(m.scopes, scope)
+	f.dropped = true
 	if f.cancel == nil { // Run has not begun
 		close(f.done)
-		return
+		return true
 	}
 	f.cancel()
-	select {
-	case <-f.done:
-	default:
+	if !f.over {
 		m.leaving[scope] = f
 	}
+	return f.over
 }
