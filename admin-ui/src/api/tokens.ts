@@ -13,23 +13,36 @@ export function tokensQuery(project: string) {
   })
 }
 
-/** Makes a token. The answer to a repetition with the same key has no secret: it is shown once. */
-export function createToken(project: string, token: Schemas['TokenRequest'], reason: string, key: string) {
-  return change(client.POST('/v1/projects/{project}/tokens', { params: { path: { project }, query: reasonQuery(reason), header: once(key) }, body: token }))
-}
+/** Where a token belongs: to a project, or to the whole installation. */
+export type Place = string | undefined
 
-/** Makes a successor; the old one lives on for the overlap, such as 24h. */
-export function rotateToken(project: string, token: string, overlap: string, reason: string, key: string) {
+/** Makes a token. The answer to a repetition with the same key has no secret: it is shown once. */
+export function createToken(project: Place, token: Schemas['TokenRequest'], reason: string, key: string) {
+  const [query, header] = [reasonQuery(reason), once(key)]
   return change(
-    client.POST('/v1/projects/{project}/tokens/{token}/rotate', {
-      params: { path: { project, token }, header: once(key) },
-      body: { overlap, ...reasonQuery(reason) },
-    }),
+    project === undefined
+      ? client.POST('/v1/tokens', { params: { query, header }, body: token })
+      : client.POST('/v1/projects/{project}/tokens', { params: { path: { project }, query, header }, body: token }),
   )
 }
 
-export function revokeToken(project: string, token: string, reason: string) {
-  return change(client.DELETE('/v1/projects/{project}/tokens/{token}', { params: { path: { project, token }, query: reasonQuery(reason), header: once() } }))
+/** Makes a successor; the old one lives on for the overlap, such as 24h. */
+export function rotateToken(project: Place, token: string, overlap: string, reason: string, key: string) {
+  const body = { overlap, ...reasonQuery(reason) }
+  return change(
+    project === undefined
+      ? client.POST('/v1/tokens/{token}/rotate', { params: { path: { token }, header: once(key) }, body })
+      : client.POST('/v1/projects/{project}/tokens/{token}/rotate', { params: { path: { project, token }, header: once(key) }, body }),
+  )
+}
+
+export function revokeToken(project: Place, token: string, reason: string) {
+  const [query, header] = [reasonQuery(reason), once()]
+  return change(
+    project === undefined
+      ? client.DELETE('/v1/tokens/{token}', { params: { path: { token }, query, header } })
+      : client.DELETE('/v1/projects/{project}/tokens/{token}', { params: { path: { project, token }, query, header } }),
+  )
 }
 
 /** The tokens of the whole installation, for their names; only those who are bound to no project may list them. */

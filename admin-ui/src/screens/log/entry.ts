@@ -53,6 +53,7 @@ const words: Record<string, string> = {
   'project.forget': 'removed',
   'project.update': 'changed',
   restore: 'restored',
+  seed: 'seeded',
   'segment.activation': 'changed the activation of',
   'segment.create': 'created',
   'segment.delete': 'deleted',
