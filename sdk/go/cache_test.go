@@ -223,6 +223,8 @@ func TestOldCacheIsStaleUntilConfirmed(t *testing.T) {
 		conn := n.accept(t)
 		conn.intent(dimmerv1.Intent_MODE_NONE)
 		conn.expectAck(rev(1, 1))
+		require.Equal(t, ReasonStale, c.BoolDetail(t.Context(), "a", nil, false).Reason, "a heartbeat says how fresh")
+		conn.heartbeat(held, 0)
 		synctest.Wait()
 		require.Equal(t, ReasonStatic, c.BoolDetail(t.Context(), "a", nil, false).Reason)
 	})

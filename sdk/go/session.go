@@ -19,7 +19,7 @@ type session struct {
 	resync   bool                 // a Nack was sent: nothing counts until everything comes
 	nacks    int                  // for steps
 	beats    int                  // heartbeats in a row that spoke of what did not come
-	lagging  *time.Timer          // nil unless the node lags and there are others
+	lagging  *time.Timer          // nil unless the node lags
 	lagged   <-chan time.Time
 	answered bool // the node has said how it stands to what the client holds
 }
@@ -130,6 +130,7 @@ func (x *session) loop(closing context.Context, in <-chan received) ending {
 		case <-watchdog.C:
 			return ending{err: errSilence}
 		case <-x.lagged:
+			x.behind()
 			return ending{err: errBehind}
 		case r := <-in:
 			if r.err != nil {
@@ -188,7 +189,7 @@ func (x *session) intent(mode dimmerv1.Intent_Mode) error {
 			return fmt.Errorf("%w: it has nothing newer for a client that has nothing", errProtocol)
 		}
 		if !x.resync {
-			x.live(time.Now())
+			x.live(time.Time{}) // how fresh that is says the heartbeat that follows at once
 			x.out.acknowledge(held)
 		}
 	case dimmerv1.Intent_MODE_LAGGING:
@@ -196,12 +197,14 @@ func (x *session) intent(mode dimmerv1.Intent_Mode) error {
 			return fmt.Errorf("%w: it is behind a client that has nothing", errProtocol)
 		}
 		x.reached, x.answered = true, true
-		x.client.setStatus(func(s *Status) { s.State, s.Err = StateLagging, errBehind })
+		x.behind()
 		x.client.markReady() // what is held is as new as it gets
+		wait := laggingAlone
 		if len(x.config.endpoints) > 1 {
-			x.lagging = time.NewTimer(laggingLimit)
-			x.lagged = x.lagging.C
+			wait = laggingLimit
 		}
+		x.lagging = time.NewTimer(wait)
+		x.lagged = x.lagging.C
 	default:
 		return fmt.Errorf("%w: it has the intent %d", errProtocol, mode)
 	}
@@ -212,6 +215,23 @@ func (x *session) stopLagging() {
 	if x.lagging != nil {
 		x.lagging.Stop()
 		x.lagging, x.lagged = nil, nil
+	}
+}
+
+// behind says that the node is behind what is held. One that has just started catches up within seconds; when for a while no node was met
+// that is not behind, people have to hear of it: most likely a store was put back.
+func (s *syncer) behind() {
+	if s.behindSince.IsZero() {
+		s.behindSince = time.Now()
+	}
+	state, err := StateLagging, errBehind
+	if time.Since(s.behindSince) >= behindLimit {
+		state, err = StateBehind, errAllBehind
+	}
+	before := s.client.Status().State
+	s.client.setStatus(func(st *Status) { st.State, st.Err = state, err })
+	if state == StateBehind && before != StateBehind {
+		s.config.logger.Error("dimmer: "+errAllBehind.Error(), "held", s.client.rules.Load().Revision().String(), "node", s.nodeAt.String())
 	}
 }
 
@@ -262,7 +282,7 @@ func (x *session) commit(c *dimmerv1.Commit) error {
 	if held == nil || next.Revision() != held.Revision() || next.Digest() != held.Digest() {
 		x.client.swap(next, problems, SourceStream)
 	}
-	x.live(time.Now())
+	x.live(time.Time{})
 	for _, p := range problems[:min(len(problems), maxNacks)] {
 		x.out.refuse(&dimmerv1.Nack{Revision: revisionTo(rev), Kind: string(p.Kind), Key: p.Key, Reason: p.Error()})
 	}
@@ -315,6 +335,7 @@ func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 		}
 		return nil
 	case order < 0:
+		x.nodeAt = rev
 		return nil // proves nothing about what is held
 	case !same:
 		return x.refuse(rev, fmt.Errorf("%w: the digest at %s is %s, the node's is %x", errMismatch, rev, digest, h.GetDigest()))
@@ -323,9 +344,11 @@ func (x *session) heartbeat(h *dimmerv1.Heartbeat) error {
 	return nil
 }
 
-// live says that what is held was the newest at the time fresh.
+// live says that what is held was the newest at the time fresh; zero: when, is not known yet. Only a heartbeat knows, because a node may have lost its store
+// long ago. A client that knows no time at all takes the present one until then.
 func (x *session) live(fresh time.Time) {
 	x.reached, x.answered, x.beats = true, true, 0
+	x.behindSince = time.Time{}
 	held := x.client.rules.Load().Revision()
 	x.client.setStatus(func(s *Status) {
 		s.Revision = held
@@ -333,8 +356,11 @@ func (x *session) live(fresh time.Time) {
 			s.State, s.Err = StateLive, nil
 		}
 		s.Source = SourceStream // also when the cache file had it first
-		if fresh.After(s.Fresh) {
-			s.Fresh = fresh
+		switch {
+		case !fresh.IsZero() && (x.assumed || fresh.After(s.Fresh)):
+			s.Fresh, x.assumed = fresh, false
+		case s.Fresh.IsZero():
+			s.Fresh, x.assumed = time.Now(), true
 		}
 	})
 	x.client.markReady()

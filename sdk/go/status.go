@@ -12,6 +12,7 @@ const (
 	StateConnecting  State = "connecting"  // has not reached a node yet
 	StateLive        State = "live"        // follows a node
 	StateLagging     State = "lagging"     // follows a node that is itself behind what the client holds
+	StateBehind      State = "behind"      // has met only such nodes for a minute; their store has probably gone back, and people have to look
 	StateInterrupted State = "interrupted" // has lost its node and looks for one
 	StateRefused     State = "refused"     // the token is not accepted; tried again now and then
 	StateOffline     State = "offline"     // was told to connect to nothing

@@ -17,6 +17,8 @@ const (
 	connectTimeout = 10 * time.Second
 	linkSilence    = 15 * time.Second // a node that says nothing for this long is dead; it owes a heartbeat each 5 s
 	laggingLimit   = 5 * time.Second  // how long to stay with a lagging node when there are others
+	laggingAlone   = 30 * time.Second // and when there are not; one address may stand for many nodes
+	behindLimit    = time.Minute      // how long to know only nodes that are behind, until people have to hear of it
 	farewell       = time.Second      // how long Close waits for the node to hang up
 
 	firstRetry   = 2 * time.Second
@@ -39,7 +41,11 @@ type syncer struct {
 	failures int  // in a row
 	refusals int  // of the token, in a row
 	reached  bool // some node has ever answered
-	step     step
+	assumed  bool // the status' Fresh was taken from the clock, for want of better
+
+	behindSince time.Time // since when all nodes that answered are behind; zero: they are not
+	nodeAt      Revision  // where the last of them was, as far as it said
+	step        step
 }
 
 func newSyncer(c *Client) *syncer {
@@ -126,14 +132,20 @@ func (s *syncer) report(endpoint string, end ending, pause time.Duration) {
 		if s.refusals > 1 { // the node may not have known the token yet; now, waiting does not help
 			s.client.markReady()
 		}
+	case errors.Is(end.err, errBehind):
+		log.Debug("dimmer: leaves a node that is behind", "error", end.err)
 	case s.failures == 1 || s.failures%10 == 0:
 		log.Warn("dimmer: no connection", "error", end.err, "failures", s.failures)
 	default:
 		log.Debug("dimmer: no connection", "error", end.err, "failures", s.failures)
 	}
 	s.client.setStatus(func(st *Status) {
+		if errors.Is(end.err, errBehind) && st.State == StateBehind {
+			return // the next node has to say something else first
+		}
 		st.Err = fmt.Errorf("%s: %w", endpoint, end.err)
 		switch {
+		case errors.Is(end.err, errBehind) && st.State == StateLagging:
 		case refused(end.err):
 			st.State = StateRefused
 		case s.reached:
@@ -145,12 +157,14 @@ func (s *syncer) report(endpoint string, end ending, pause time.Duration) {
 }
 
 var (
-	errSilence  = errors.New("the node has said nothing for 15 s")
-	errHungUp   = errors.New("the node has closed the stream")
-	errGoodbye  = errors.New("the node goes down")
-	errBehind   = errors.New("the node is behind what this instance holds")
-	errProtocol = errors.New("the node does not follow the protocol")
-	errDeaf     = errors.New("the node announces revisions and does not send them")
+	errSilence = errors.New("the node has said nothing for 15 s")
+	errHungUp  = errors.New("the node has closed the stream")
+	errGoodbye = errors.New("the node goes down")
+	errBehind  = errors.New("the node is behind what this instance holds")
+	// errAllBehind is what Status says after a minute of nothing but errBehind.
+	errAllBehind = errors.New("every node is behind what this instance holds: has a store been put back? The instance keeps what it has")
+	errProtocol  = errors.New("the node does not follow the protocol")
+	errDeaf      = errors.New("the node announces revisions and does not send them")
 )
 
 // linkError makes an error of gRPC readable, and leaves its code.

@@ -2,6 +2,9 @@ package dimmer
 
 import (
 	"errors"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -265,7 +268,7 @@ func TestLagging(t *testing.T) {
 	})
 }
 
-func TestLaggingAloneIsKept(t *testing.T) {
+func TestLaggingAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNodes()
 		c := n.client(t, "a:1")
@@ -276,17 +279,127 @@ func TestLaggingAloneIsKept(t *testing.T) {
 		conn.hangUp(nil)
 		conn = n.accept(t)
 		conn.intent(dimmerv1.Intent_MODE_LAGGING)
-		for range 10 {
+		for range 5 {
 			time.Sleep(5 * time.Second)
 			conn.heartbeat(snapshotOf(rev(1, 7)), 0)
 		}
-		require.NoError(t, conn.ctx.Err(), "there is no other")
+		require.NoError(t, conn.ctx.Err(), "there is no other: it gets longer")
 		next, _ := held.With(rev(1, 10), []evaluator.Document{boolFlag("a", false)})
 		conn.intent(dimmerv1.Intent_MODE_DELTA)
 		conn.delta(next, boolFlag("a", false))
 		conn.expectAck(rev(1, 10))
 		require.False(t, c.on("a"))
 		require.Equal(t, StateLive, c.Status().State)
+	})
+}
+
+// TestAllNodesBehind: a store that was put back to an older state, or one of another installation, must not be followed and must not go unnoticed.
+func TestAllNodesBehind(t *testing.T) {
+	for name, addr := range map[string]string{"one address": "a:1", "several": "a:1,b:2"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNodes()
+				var lines lockedBuffer
+				c := n.client(t, addr, WithLogger(slog.New(slog.NewTextHandler(&lines, nil))))
+				held := snapshotOf(rev(2, 9), boolFlag("a", true))
+				conn := n.accept(t)
+				conn.full(held)
+				conn.expectAck(rev(2, 9))
+				conn.heartbeat(held, 0)
+				conn.hangUp(nil)
+				var states []State
+				c.OnStatus(func(s Status) {
+					if len(states) == 0 || states[len(states)-1] != s.State {
+						states = append(states, s.State)
+					}
+				})
+				began, back := time.Now(), snapshotOf(rev(1, 500), boolFlag("a", false))
+				seen := map[string]int{}
+				for time.Since(began) < 10*time.Minute {
+					conn = n.accept(t)
+					seen[conn.endpoint]++
+					require.Equal(t, rev(2, 9), revisionOf(conn.hello.GetAfter()))
+					conn.intent(dimmerv1.Intent_MODE_LAGGING)
+					for conn.ctx.Err() == nil {
+						conn.heartbeat(back, 0)
+						time.Sleep(5 * time.Second)
+					}
+				}
+				require.Len(t, seen, len(strings.Split(addr, ",")))
+				for endpoint, times := range seen {
+					require.Greater(t, times, 12, "the same address may lead to another node: %s", endpoint)
+				}
+				synctest.Wait()
+				require.Equal(t, []State{StateLive, StateInterrupted, StateLagging, StateBehind}, states, "and nothing else, however often it tries")
+				st := c.Status()
+				require.True(t, st.Stale)
+				require.ErrorIs(t, st.Err, errAllBehind)
+				require.Equal(t, rev(2, 9), st.Revision)
+				require.True(t, c.on("a"), "never back")
+				require.Equal(t, ReasonStale, c.BoolDetail(t.Context(), "a", nil, false).Reason)
+				require.Equal(t, 1, strings.Count(lines.String(), "behind"), "logged once:\n%s", lines.String())
+
+				next, _ := held.With(rev(3, 1), []evaluator.Document{boolFlag("a", false)})
+				conn = n.accept(t)
+				conn.full(next)
+				conn.expectAck(rev(3, 1))
+				require.Equal(t, StateLive, c.Status().State)
+				require.False(t, c.on("a"))
+			})
+		})
+	}
+}
+
+type lockedBuffer struct {
+	lock sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return b.text.String()
+}
+
+// TestFreshIsTheStoresWord: a node that answers although its store has been away for an hour makes nothing fresh.
+func TestFreshIsTheStoresWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
+		c := n.client(t, "a:1")
+		conn := n.accept(t)
+		held := snapshotOf(rev(1, 5), boolFlag("a", true))
+		conn.full(held)
+		conn.expectAck(rev(1, 5))
+		synctest.Wait()
+		require.False(t, c.Status().Stale, "until it is known better")
+		conn.heartbeat(held, time.Hour)
+		synctest.Wait()
+		require.Equal(t, time.Hour, time.Since(c.Status().Fresh))
+		require.True(t, c.Status().Stale)
+
+		conn.hangUp(nil)
+		conn = n.accept(t)
+		conn.intent(dimmerv1.Intent_MODE_NONE)
+		conn.expectAck(rev(1, 5))
+		next, _ := held.With(rev(1, 6), []evaluator.Document{boolFlag("b", true)})
+		conn.delta(next, boolFlag("b", true))
+		conn.expectAck(rev(1, 6))
+		synctest.Wait()
+		require.True(t, c.Status().Stale, "neither an Intent nor a Commit says when the store was asked")
+		require.Equal(t, StateLive, c.Status().State)
+		conn.heartbeat(next, time.Second)
+		synctest.Wait()
+		require.False(t, c.Status().Stale)
+		require.Equal(t, time.Second, time.Since(c.Status().Fresh))
+		conn.heartbeat(next, time.Hour)
+		synctest.Wait()
+		require.Equal(t, time.Second, time.Since(c.Status().Fresh), "what was proven stays so")
 	})
 }
 
@@ -504,6 +617,7 @@ func TestStale(t *testing.T) {
 		conn = n.accept(t)
 		conn.intent(dimmerv1.Intent_MODE_NONE)
 		conn.expectAck(rev(1, 5))
+		conn.heartbeat(held, 0)
 		synctest.Wait()
 		require.Equal(t, ReasonStatic, c.BoolDetail(t.Context(), "a", nil, false).Reason)
 
