@@ -12,6 +12,15 @@ export default defineConfig({
     port: Number(process.env.PORT ?? 5173),
     proxy: Object.fromEntries(['/v1', '/openapi.yaml', '/healthz', '/readyz'].map((path) => [path, { target: server }])),
   },
+  // `npm run preview` shows the build under the server's own policy.
+  preview: {
+    host: '127.0.0.1',
+    port: Number(process.env.PORT ?? 4173),
+    headers: {
+      'Content-Security-Policy':
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    },
+  },
   build: {
     target: 'es2023',
     // Nothing inlined: the content security policy allows files of our own origin and no more.

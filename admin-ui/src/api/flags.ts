@@ -1,5 +1,5 @@
-import type { InfiniteData, QueryClient } from '@tanstack/react-query'
-import { type Schemas, ask, client } from './client'
+import { type InfiniteData, type QueryClient, queryOptions } from '@tanstack/react-query'
+import { type Schemas, ask, change, client, once } from './client'
 import { keys } from './queries'
 
 export type FlagState = Schemas['FlagState']
@@ -33,4 +33,46 @@ export async function refreshFlags(queries: QueryClient, project: string, flags:
       }),
     ),
   )
+}
+
+// setArchived archives a flag, which serves off everywhere then, or brings it back, off everywhere.
+export function setArchived(project: string, flag: string, archived: boolean, reason = '') {
+  const options = { params: { path: { project, flag }, header: once() }, body: { reason } }
+  return change(archived ? client.POST('/v1/projects/{project}/flags/{flag}/archive', options) : client.POST('/v1/projects/{project}/flags/{flag}/unarchive', options))
+}
+
+export type NewFlag = Schemas['NewFlag']
+
+export function createFlag(project: string, flag: NewFlag, key: string) {
+  return change(client.POST('/v1/projects/{project}/flags', { params: { path: { project }, header: once(key) }, body: flag }))
+}
+
+// tagsQuery gives every tag of the project's flags, from the list that is mostly there already.
+export function tagsQuery(project: string) {
+  return queryOptions({
+    queryKey: [...keys.flags(project), 'tags'] as const,
+    queryFn: async ({ signal, client: queries }) => {
+      const there = queries.getQueryData<Pages>(keys.flags(project))
+      const whole = there !== undefined && !there.pages.at(-1)?.next
+      const tags = new Set<string>()
+      const add = (items: readonly FlagState[]) => items.forEach((each) => each.flag.tags?.forEach((tag) => tags.add(tag)))
+      if (whole) there.pages.forEach((page) => add(page.items))
+      for (let cursor: string | undefined = whole ? undefined : ''; cursor !== undefined; ) {
+        const page: Schemas['FlagList'] = await ask(
+          client.GET('/v1/projects/{project}/flags', { params: { path: { project }, query: { limit: 1000, cursor: cursor || undefined } }, signal }),
+        )
+        add(page.items)
+        cursor = page.next || undefined
+      }
+      return [...tags].sort()
+    },
+  })
+}
+
+// taggedQuery gives the flags that carry a tag: all of them up to 1,000.
+export function taggedQuery(project: string, tag: string) {
+  return queryOptions({
+    queryKey: [...keys.flags(project), 'tagged', tag] as const,
+    queryFn: ({ signal }) => ask(client.GET('/v1/projects/{project}/flags', { params: { path: { project }, query: { tag, limit: 1000 } }, signal })),
+  })
 }

@@ -26,8 +26,10 @@ export function Shell() {
   useFocusFollows()
   useShortcuts()
   const production = useProduction()
+  const title = useTitle(project)
   return (
     <div className={classes.shell} data-production={production || undefined}>
+      <title>{title}</title>
       <a className={classes.skip} href="#content">
         Skip to content
       </a>
@@ -109,6 +111,27 @@ function useShortcuts() {
     window.addEventListener('keydown', press)
     return () => window.removeEventListener('keydown', press)
   }, [])
+}
+
+const titles: Record<string, string> = {
+  '/p/$project/flags': 'Flags',
+  '/p/$project/segments': 'Segments',
+  '/p/$project/environments': 'Environments',
+  '/p/$project/tokens': 'Tokens',
+  '/p/$project/log': 'Log',
+  '/p/$project/instances': 'Instances',
+}
+
+// useTitle is the window's: the thing that is looked at first, since tabs are narrow.
+function useTitle(project: string): string {
+  const page = useMatches({
+    select: (matches) => {
+      const last = matches.at(-1)
+      const params = last?.params as { flag?: string; segment?: string } | undefined
+      return params?.flag ?? params?.segment ?? titles[last?.routeId ?? ''] ?? ''
+    },
+  })
+  return [page, project, 'Dimmer'].filter(Boolean).join(' · ')
 }
 
 // useProduction tells whether what is on screen is production alone.

@@ -1,5 +1,5 @@
 import { Button } from '@mantine/core'
-import { useState } from 'react'
+import { Fragment, useState } from 'react'
 import classes from './Command.module.css'
 import { CheckIcon, CopyIcon } from './icons'
 
@@ -13,7 +13,15 @@ export function Command({ children }: { children: string }) {
   }
   return (
     <div className={classes.command}>
-      <code className={classes.text}>{children}</code>
+      <code className={classes.text}>
+        {children.split(' ').map((word, n) => (
+          // A line breaks between words only: an option torn from its dashes is mistyped.
+          <Fragment key={n}>
+            {n > 0 && ' '}
+            <span className={classes.word}>{word}</span>
+          </Fragment>
+        ))}
+      </code>
       <Button size="compact-sm" leftSection={copied ? <CheckIcon size={16} /> : <CopyIcon size={16} />} onClick={() => void copy()}>
         {copied ? 'Copied' : 'Copy'}
       </Button>

@@ -1,3 +1,130 @@
+import { Button } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { Suspense, lazy, useCallback, useDeferredValue, useEffect, useMemo, useState } from 'react'
+import { environmentsQuery, flagsQuery } from '../../api/queries'
+import { defaultEnvironment } from '../../app/environment'
+import type { FlagsSearch } from '../../app/search'
+import { Empty } from '../../components/Empty'
+import { Page } from '../../components/Page'
+import { ProblemAlert } from '../../components/ProblemAlert'
+import { RowsSkeleton } from '../../components/RowsSkeleton'
+import { KillIcon, PlusIcon } from '../../components/icons'
+import { openKill } from '../../components/killing'
+import { count, plural } from '../../components/time'
+import { FlagFilters, useTyped } from './FlagFilters'
+import { FlagTable } from './FlagTable'
+import { facets, filterFlags, nextSort, parseSort, sortFlags } from './filter'
+
+const CreateFlag = lazy(() => import('./CreateFlag').then((module) => ({ default: module.CreateFlag })))
+
+const route = getRouteApi('/p/$project/flags')
+
 export function Flags() {
-  return <h1>Flags</h1>
+  const { project } = route.useParams()
+  const search = route.useSearch()
+  const navigate = useNavigate()
+  const archived = search.archived !== undefined
+  const { items, complete, query } = useAllFlags(project, archived)
+  const environments = useQuery(environmentsQuery(project))
+  const narrow = useMediaQuery('(max-width: 640px)') ?? false
+  const wide = useMediaQuery('(min-width: 1180px)') ?? false
+  const [creating, setCreating] = useState(false)
+
+  const change = useCallback(
+    (part: FlagsSearch) =>
+      void navigate({ to: '/p/$project/flags', params: { project }, search: (before: FlagsSearch) => ({ ...before, ...part }), replace: true }),
+    [navigate, project],
+  )
+  const [q, setQ] = useTyped(search.q ?? '', (text) => change({ q: text || undefined }))
+  const words = useDeferredValue(q)
+  const { tag, type, kind, owner, state, env, sort } = search
+  const found = useMemo(() => filterFlags(items, { q: words, tag, type, kind, owner, state, env }), [items, words, tag, type, kind, owner, state, env])
+  const order = useMemo(() => parseSort(sort), [sort])
+  const shown = useMemo(() => sortFlags(found, order), [found, order])
+  const { tags, owners } = useMemo(() => facets(items), [items])
+
+  const all = environments.data ?? []
+  const named = all.find((e) => e.key === env)
+  const one = named ?? (narrow ? defaultEnvironment(all) : undefined)
+  const columns = useMemo(() => (one ? [one] : all), [one, all])
+
+  const failed = query.error ?? environments.error
+  const none = items.length === 0 && complete
+  return (
+    <Page
+      title="Flags"
+      fill
+      actions={
+        <>
+          <Button leftSection={<KillIcon size={16} />} onClick={() => openKill({ project, tag: tag ?? '', environment: env })}>
+            Kill by tag
+          </Button>
+          <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
+            Flag
+          </Button>
+        </>
+      }
+    >
+      {!none || archived ? (
+        <FlagFilters
+          search={search}
+          onChange={change}
+          q={q}
+          onQ={setQ}
+          tags={tags}
+          owners={owners}
+          narrow={narrow}
+          found={counted(found.length, items.length, complete)}
+        />
+      ) : null}
+      {failed ? (
+        <ProblemAlert error={failed} retry={() => void Promise.all([query.refetch(), environments.refetch()])} />
+      ) : query.isPending || environments.isPending ? (
+        <RowsSkeleton rows={14} label="Loading flags" />
+      ) : none ? (
+        archived ? (
+          <Empty title="Nothing is archived">A flag that has done its work is archived: it serves off everywhere, and its history stays.</Empty>
+        ) : (
+          <Empty
+            title="No flags yet"
+            command={`dimmer flags create new-checkout -p ${project}`}
+            action={
+              <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
+                Create the first flag
+              </Button>
+            }
+          >
+            A flag stands between new code and your users. It is off everywhere when it is made; you turn it up when you are ready, and kill it when you must.
+          </Empty>
+        )
+      ) : shown.length === 0 && complete ? (
+        <Empty title="No flag is like that">Other words, or fewer filters, find more.</Empty>
+      ) : (
+        <FlagTable project={project} items={shown} environments={columns} narrow={narrow} wide={wide && !narrow} sort={order} onSort={(by) => change({ sort: nextSort(order, by) })} />
+      )}
+      {creating && (
+        <Suspense>
+          <CreateFlag project={project} owners={owners} tags={tags} onClose={() => setCreating(false)} />
+        </Suspense>
+      )}
+    </Page>
+  )
+}
+
+function counted(found: number, all: number, complete: boolean): string {
+  const total = `${plural(all, 'flag')}${complete ? '' : ' so far'}`
+  return found === all ? total : `${count(found)} of ${total}`
+}
+
+// useAllFlags loads page after page until it has them all; what is there is shown meanwhile.
+function useAllFlags(project: string, archived: boolean) {
+  const query = useInfiniteQuery(flagsQuery(project, archived))
+  const { hasNextPage, isFetching, isError, fetchNextPage, data } = query
+  useEffect(() => {
+    if (hasNextPage && !isFetching && !isError) void fetchNextPage()
+  }, [hasNextPage, isFetching, isError, fetchNextPage, data])
+  const items = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data])
+  return { items, complete: data !== undefined && !hasNextPage, query }
 }

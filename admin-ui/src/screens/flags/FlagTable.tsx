@@ -1,0 +1,221 @@
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { Link } from '@tanstack/react-router'
+import { type KeyboardEvent, memo, useEffect, useRef, useState } from 'react'
+import type { FlagState } from '../../api/flags'
+import type { Environment } from '../../app/environment'
+import { Kind } from '../../components/Kind'
+import { StateCell } from '../../components/StateCell'
+import { ChevronIcon } from '../../components/icons'
+import { useNow } from '../../components/now'
+import classes from './FlagTable.module.css'
+import { RowMenu } from './RowMenu'
+import type { Sort } from './filter'
+
+type TableProps = {
+  project: string
+  items: readonly FlagState[]
+  environments: readonly Environment[]
+  // A phone shows one environment, two lines a row; a window that is not wide leaves the name out.
+  narrow: boolean
+  wide: boolean
+  sort: Sort
+  onSort: (by: Sort['by']) => void
+}
+
+// FlagTable shows flags × environments. Only rows near the window are in the document. It is one stop of the Tab key; arrows move within.
+export function FlagTable({ project, items, environments, narrow, wide, sort, onSort }: TableProps) {
+  const scroller = useRef<HTMLDivElement>(null)
+  const height = narrow ? 60 : 44
+  const rows = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => height,
+    overscan: 12,
+    getItemKey: (n) => items[n]?.flag.key ?? n,
+  })
+  useEffect(() => rows.measure(), [rows, height])
+  const columns = narrow
+    ? 'minmax(0, 1fr) 128px 44px'
+    : `minmax(220px, 1.2fr)${wide ? ' minmax(120px, 1fr)' : ''} 124px repeat(${environments.length}, minmax(136px, 200px)) 60px`
+  const width = environments.length + 2 + (narrow ? 0 : 1) + (wide ? 1 : 0)
+  const { active, setActive, onKeyDown } = useArrows(scroller, { rows: items.length, columns: width, reveal: (n) => rows.scrollToIndex(n) })
+  const now = useNow()
+  return (
+    <div
+      ref={scroller}
+      className={classes.table}
+      role="grid"
+      aria-label="Flags"
+      aria-rowcount={items.length + 1}
+      data-narrow={narrow || undefined}
+      style={{ '--columns': columns } as React.CSSProperties}
+      onKeyDown={onKeyDown}
+    >
+      <div className={classes.inner}>
+        <div role="rowgroup" className={classes.head}>
+          <div role="row" aria-rowindex={1} className={classes.row}>
+            <Head by="flag" sort={sort} onSort={onSort}>
+              Flag
+            </Head>
+            {wide && (
+              <div role="columnheader" className={classes.label}>
+                Name
+              </div>
+            )}
+            {!narrow && (
+              <Head by="kind" sort={sort} onSort={onSort}>
+                Kind
+              </Head>
+            )}
+            {environments.map((e) => (
+              <Head key={e.key} by={`env:${e.key}`} sort={sort} onSort={onSort} production={e.production === true}>
+                {e.name || e.key}
+              </Head>
+            ))}
+            <div role="columnheader">
+              <span className="sr-only">Acts</span>
+            </div>
+          </div>
+        </div>
+        <div role="rowgroup" className={classes.body} style={{ height: rows.getTotalSize() }}>
+          {rows.getVirtualItems().map(({ key, index, start }) => {
+            const item = items[index]
+            return (
+              item && (
+                <Row
+                  key={key}
+                  project={project}
+                  item={item}
+                  index={index}
+                  start={start}
+                  environments={environments}
+                  narrow={narrow}
+                  wide={wide}
+                  now={now}
+                  active={active.row === index ? active.column : -1}
+                  onActive={setActive}
+                />
+              )
+            )
+          })}
+        </div>
+      </div>
+    </div>
+  )
+}
+
+type HeadProps = { by: Sort['by']; sort: Sort; onSort: (by: Sort['by']) => void; production?: boolean; children: string }
+
+function Head({ by, sort, onSort, production, children }: HeadProps) {
+  const on = sort.by === by
+  return (
+    <div role="columnheader" aria-sort={on ? (sort.down ? 'descending' : 'ascending') : 'none'} data-production={production || undefined}>
+      <button type="button" className={classes.sort} data-on={on || undefined} onClick={() => onSort(by)}>
+        <span>{children}</span>
+        {on && <ChevronIcon size={12} className={sort.down ? undefined : classes.up} />}
+      </button>
+    </div>
+  )
+}
+
+type RowProps = {
+  project: string
+  item: FlagState
+  index: number
+  start: number
+  environments: readonly Environment[]
+  narrow: boolean
+  wide: boolean
+  now: number
+  // The column that the Tab key reaches, or -1.
+  active: number
+  onActive: (to: Place) => void
+}
+
+const Row = memo(function Row({ project, item, index, start, environments, narrow, wide, now, active, onActive }: RowProps) {
+  const { flag } = item
+  let column = 0
+  const cell = () => {
+    const at = column++
+    return { role: 'gridcell' as const, 'data-cell': `${index}:${at}`, tabIndex: active === at ? 0 : -1, onFocus: () => onActive({ row: index, column: at }) }
+  }
+  // The interactive thing in a cell takes the focus for it.
+  const inner = () => {
+    const { role: _, ...rest } = cell()
+    return rest
+  }
+  return (
+    <div role="row" aria-rowindex={index + 2} className={classes.row} style={{ transform: `translateY(${start}px)` }}>
+      <div role="rowheader" className={classes.flag}>
+        <Link to="/p/$project/flags/$flag" params={{ project, flag: flag.key }} className={classes.key} {...inner()}>
+          {flag.key}
+        </Link>
+        {narrow && <Kind kind={flag.kind} />}
+      </div>
+      {wide && (
+        <div {...cell()}>
+          <span className={classes.name}>{flag.name}</span>
+        </div>
+      )}
+      {!narrow && (
+        <div {...cell()}>
+          <Kind kind={flag.kind} />
+        </div>
+      )}
+      {environments.map((e) => (
+        <div role="gridcell" key={e.key} className={classes.state}>
+          <Link to="/p/$project/flags/$flag" params={{ project, flag: flag.key }} search={{ env: e.key }} className={classes.fill} {...inner()}>
+            <StateCell of={item.environments[e.key]} now={now} />
+          </Link>
+        </div>
+      ))}
+      <div role="gridcell" className={classes.acts}>
+        <RowMenu project={project} item={item} environments={environments} button={inner()} />
+      </div>
+    </div>
+  )
+})
+
+type Place = { row: number; column: number }
+
+// useArrows moves the focus cell by cell, as the grid pattern has it: arrows, Home and End, Page Up and Down.
+function useArrows(scroller: React.RefObject<HTMLDivElement | null>, size: { rows: number; columns: number; reveal: (row: number) => void }) {
+  const [active, setActive] = useState<Place>({ row: 0, column: 0 })
+  const wanted = useRef<Place>(undefined)
+  // The row may have to be scrolled into being first; then it is rendered, and then it can have the focus.
+  useEffect(() => {
+    const to = wanted.current
+    if (!to) return
+    const cell = scroller.current?.querySelector<HTMLElement>(`[data-cell="${to.row}:${to.column}"]`)
+    if (!cell) return
+    wanted.current = undefined
+    cell.focus({ preventScroll: true })
+  })
+  const row = Math.min(active.row, Math.max(0, size.rows - 1))
+  const column = Math.min(active.column, size.columns - 1)
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!(event.target instanceof HTMLElement) || !event.target.matches('[data-cell]') || event.altKey || event.metaKey) return
+    const steps: Record<string, [number, number]> = {
+      ArrowDown: [1, 0],
+      ArrowUp: [-1, 0],
+      ArrowRight: [0, 1],
+      ArrowLeft: [0, -1],
+      PageDown: [15, 0],
+      PageUp: [-15, 0],
+      Home: event.ctrlKey ? [-size.rows, -size.columns] : [0, -size.columns],
+      End: event.ctrlKey ? [size.rows, size.columns] : [0, size.columns],
+    }
+    const step = steps[event.key]
+    if (!step) return
+    event.preventDefault()
+    const to = { row: clamp(row + step[0], size.rows), column: clamp(column + step[1], size.columns) }
+    wanted.current = to
+    size.reveal(to.row)
+    setActive(to)
+  }
+  return { active: { row, column }, setActive, onKeyDown }
+}
+
+function clamp(n: number, count: number): number {
+  return Math.max(0, Math.min(count - 1, n))
+}

@@ -1,0 +1,71 @@
+import { Menu } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { type ButtonHTMLAttributes, useState } from 'react'
+import { type FlagState, refreshFlags, setArchived } from '../../api/flags'
+import { restore } from '../../api/log'
+import { asProblem } from '../../api/problem'
+import type { Environment } from '../../app/environment'
+import { ArchiveIcon, KillIcon, MoreIcon } from '../../components/icons'
+import { openKill } from '../../components/killing'
+import { toast } from '../../components/toast'
+import classes from './RowMenu.module.css'
+
+type RowMenuProps = {
+  project: string
+  item: FlagState
+  environments: readonly Environment[]
+  button: ButtonHTMLAttributes<HTMLButtonElement>
+}
+
+// RowMenu has what can be done to a flag without opening it. The menu is made when it is opened: there are as many rows as the window is high.
+export function RowMenu({ project, item, environments, button }: RowMenuProps) {
+  const [opened, setOpened] = useState(false)
+  const { key } = item.flag
+  const trigger = (
+    <button type="button" className={classes.button} aria-label={`Acts on ${key}`} aria-haspopup="menu" onClick={() => setOpened(true)} {...button}>
+      <MoreIcon size={18} />
+    </button>
+  )
+  if (!opened) return trigger
+  return (
+    <Menu opened onChange={setOpened} position="bottom-end" width={240} trapFocus returnFocus>
+      <Menu.Target>{trigger}</Menu.Target>
+      <Menu.Dropdown>
+        {item.flag.archived ? (
+          <ArchiveItem project={project} flag={key} archived={false} />
+        ) : (
+          <>
+            {environments.map((e) => (
+              <Menu.Item key={e.key} className={classes.kill} leftSection={<KillIcon size={16} />} onClick={() => openKill({ project, flag: key, environment: e.key })}>
+                Kill in {e.name || e.key}…
+              </Menu.Item>
+            ))}
+            <Menu.Divider />
+            <ArchiveItem project={project} flag={key} archived />
+          </>
+        )}
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+function ArchiveItem({ project, flag, archived }: { project: string; flag: string; archived: boolean }) {
+  const queries = useQueryClient()
+  const shown = () => refreshFlags(queries, project, [flag])
+  const act = async () => {
+    try {
+      const { revision } = await setArchived(project, flag, archived)
+      await shown()
+      // To bring a flag back leaves it off everywhere; undoing its archiving means what it did before, which the log has.
+      const undo = archived && revision !== undefined ? () => restore(project, revision - 1, { flag }, 'Archiving undone') : () => setArchived(project, flag, !archived)
+      toast(archived ? `Archived ${flag}: it serves off everywhere` : `Brought ${flag} back, off everywhere`, { undo: () => undo().then(shown) })
+    } catch (err) {
+      toast(`${flag} is as it was: ${asProblem(err).message}`, { tone: 'bad' })
+    }
+  }
+  return (
+    <Menu.Item leftSection={<ArchiveIcon size={16} />} onClick={() => void act()}>
+      {archived ? 'Archive' : 'Bring back'}
+    </Menu.Item>
+  )
+}
