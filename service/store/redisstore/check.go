@@ -116,8 +116,13 @@ func (s *Store) Check(ctx context.Context) (store.Report, error) {
 		warnings[fmt.Sprintf("%.0f %% of the memory limit is in use: only kills and changes that lower exposure are taken", r.Used*100)] = true
 	}
 	s.mu.Lock()
-	for _, text := range s.raised {
-		warnings[text] = true
+	if s.files.refused != "" {
+		warnings[s.files.refused] = true
+	}
+	for _, texts := range []map[string]string{s.raised, s.audits.broken} {
+		for _, text := range texts {
+			warnings[text] = true
+		}
 	}
 	s.mu.Unlock()
 	record, err := s.readRecord(ctx)

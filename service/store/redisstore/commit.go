@@ -63,6 +63,9 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (store.Committed, err
 			return store.Committed{}, err
 		case err != nil:
 			s.lost(ctx)
+			if k := kindOf(err); k == "ERR" || k == "error" {
+				s.suspect(txn.Scope) // the script found something that it does not expect
+			}
 			return store.Committed{}, s.fail(ctx, "commit", err)
 		case word == "lineage" && try < commitTries:
 			// Another server, or it was restarted. Where the epoch is raised now, the next try finds that the head has moved.
@@ -179,8 +182,12 @@ func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string,
 		send(true)
 	}
 	word, err := sent.Text()
+	word, doubt, _ := strings.Cut(word, " ")
 	if err != nil || word != "ok" {
 		return word, store.Unconfirmed, err
+	}
+	if doubt != "" && !s.settled(ctx, client, keys[0], doubt) {
+		return word, store.Unconfirmed, nil
 	}
 	return word, s.durable(ctx, conn, info.Val(), config != nil && synced(config.Val())), nil
 }

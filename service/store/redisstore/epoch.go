@@ -51,18 +51,27 @@ func (s *Store) lookOnce(ctx context.Context, scope string) (status, error) {
 		return st, nil
 	case st.head.Revision == 0, // what was made after the drop is lost
 		!st.intact:
-		return s.reconcile(ctx, scope, own.head, st.birth)
+		return s.reconcile(ctx, scope, own.head, st)
 	}
 	s.note(scope, st.head)
 	s.register(ctx, scope)
 	return st, nil
 }
 
-// reconcile runs the compare-and-set that decides about the epoch, of a head that was seen to have a birth. It may run twice: the second time it finds what the
-// first did.
-func (s *Store) reconcile(ctx context.Context, scope string, known store.Head, birth string) (status, error) {
+// reconcile runs the compare-and-set that decides about the epoch, of a head that was seen. It may run twice: the second time it finds what the first did.
+func (s *Store) reconcile(ctx context.Context, scope string, known store.Head, seen status) (status, error) {
 	own := s.knows(scope)
-	st, err := s.compare(ctx, scope, known, "", birth)
+	doubt := ""
+	if !seen.intact {
+		done, err := s.renewed(ctx, s.keys.head(scope), seen.server)
+		if err != nil {
+			return status{}, err
+		}
+		if !done {
+			doubt = seen.server
+		}
+	}
+	st, err := s.compare(ctx, scope, known, "", seen.birth, doubt)
 	if err != nil {
 		return status{}, err
 	}
@@ -96,9 +105,9 @@ func (s *Store) reconcile(ctx context.Context, scope string, known store.Head, b
 	return st, nil
 }
 
-func (s *Store) compare(ctx context.Context, scope string, known store.Head, adopted, birth string) (status, error) {
+func (s *Store) compare(ctx context.Context, scope string, known store.Head, adopted, birth, doubt string) (status, error) {
 	answer, err := s.eval(ctx, "reconcile", reconcileScript, []string{s.keys.head(scope), s.keys.log(scope)},
-		known.Epoch, known.Revision, known.Hash.String(), adopted, birth)
+		known.Epoch, known.Revision, known.Hash.String(), adopted, birth, doubt)
 	if err != nil {
 		return status{}, err
 	}
@@ -121,7 +130,7 @@ func (s *Store) restart(ctx context.Context, scope string, known store.Head, own
 			return status{}, err
 		}
 	}
-	return s.compare(ctx, scope, known, "adopted", "")
+	return s.compare(ctx, scope, known, "adopted", "", "")
 }
 
 // Reconcile implements [store.Store]. A head that equals known, or continues it, keeps its epoch, whatever server has it now; one that does not
@@ -145,11 +154,13 @@ func (s *Store) reconcileOnce(ctx context.Context, scope string, known store.Hea
 	}
 	if own := s.knows(scope).head; known.Cursor().Compare(own.Cursor()) < 0 {
 		// Another part of this process has seen more: that has to be continued too.
-		if _, err := s.reconcile(ctx, scope, own, st.birth); err != nil {
+		if _, err := s.reconcile(ctx, scope, own, st); err != nil {
 			return store.Head{}, err
 		}
 	}
-	st, err = s.reconcile(ctx, scope, known, st.birth)
+	if st, err = s.reconcile(ctx, scope, known, st); err == nil && st.head.Revision > 0 {
+		s.suspectOnce(scope, st.server)
+	}
 	return st.head, err
 }
 

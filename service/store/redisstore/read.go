@@ -219,6 +219,9 @@ func (s *Store) Log(ctx context.Context, scope string, before int64, limit int) 
 	var out []store.Entry
 	for e, err := range s.backwards(ctx, scope, before-1, st.checkpoint.Revision) {
 		if err != nil {
+			if damaged(err) {
+				s.suspect(scope)
+			}
 			return nil, err
 		}
 		if len(out) >= limit {

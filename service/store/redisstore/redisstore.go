@@ -78,7 +78,9 @@ type Store struct {
 	mu     sync.Mutex
 	known  map[string]store.Head // the newest head seen of each scope, while its lineage was intact
 	life   life                  // what is known of the store as a whole
-	raised map[string]string     // scope → what became of its history, for Check
+	files  files                 // what is known of append-only files
+	audits audits
+	raised map[string]string // scope → what became of its history, for Check
 
 	memory memory
 	ahead  atomic.Int64 // milliseconds that idempotency's clock, which is Redis's, is taken to be ahead: tests let a day pass
@@ -110,7 +112,10 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	quiet()
 	s := &Store{
 		opts: opts, backend: target.backend, keys: keyspace{prefix: opts.Prefix}, address: target.String(),
-		known: map[string]store.Head{}, raised: map[string]string{}, life: life{accepted: map[string]bool{}, registered: map[string]bool{}},
+		known: map[string]store.Head{}, raised: map[string]string{},
+		audits: audits{begun: map[string]string{}, running: map[string]bool{}, broken: map[string]string{}},
+		files:  files{since: map[string]time.Time{}, asked: map[string]time.Time{}},
+		life:   life{accepted: map[string]bool{}, registered: map[string]bool{}},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client = target.connect(opts, 3, poolSize)

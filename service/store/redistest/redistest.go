@@ -239,12 +239,24 @@ func (s *Server) end(signal syscall.Signal) {
 	if cmd == nil {
 		return
 	}
-	_ = cmd.Process.Signal(signal) // an error says that it has ended
+	if cmd.Process.Signal(signal) == nil && signal == syscall.SIGKILL { // an error says that it has ended
+		defer endGroup(cmd.Process.Pid)
+	}
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):
 		_ = cmd.Process.Kill() // it was stopped, or does not want to
 		<-done
+	}
+}
+
+// endGroup ends what a server has left that was killed: a child that rewrites a file goes on without it, as it does not when a machine fails.
+func endGroup(pid int) {
+	for range 100 { // half a second: a child that nobody reaps stays in the group, and does nothing
+		if syscall.Kill(-pid, syscall.SIGKILL) != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 

@@ -1,8 +1,9 @@
 -- KEYS: head, docs, log, idem, idem-end; for the first commit of the system scope also the store's record
 -- ARGV: base epoch, revision, hash; epoch, hash; entry; id of the idempotency key or '', its record, ms that it is kept; urgent or '';
 --       ms that the clock is ahead (0 but in tests); the store's birth, for a first commit; n; n times field and document to put; the fields to delete
+-- Answers ok, followed by the server's replication id while its append-only file is in doubt (rewrite.go); or why nothing was done.
 -- All checks precede the first write: Redis does not undo what a script did before it failed.
-local h = redis.call('HMGET', KEYS[1], 'epoch', 'revision', 'hash', 'lineage')
+local h = redis.call('HMGET', KEYS[1], 'epoch', 'revision', 'hash', 'lineage', 'doubt')
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[11]
@@ -40,4 +41,4 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0
 end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[4], 'revision', revision, 'hash', ARGV[5], 'lineage', replid)
 if ARGV[2] == '0' then redis.call('HSET', KEYS[1], 'birth', ARGV[12]) end
-return 'ok'
+return h[5] == replid and 'ok ' .. replid or 'ok'

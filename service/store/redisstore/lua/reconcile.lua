@@ -1,5 +1,5 @@
 -- KEYS: head, log. ARGV: epoch, revision, hash of what the caller knows, revision 0: nothing; adopted or ''; the birth that the head
--- was seen to have. Answers like head.lua, and then what was done: none, same, kept, raised, or moved: it is another head than was seen.
+-- was seen to have; the replication id of a server whose append-only file is not written anew yet, or ''. Answers like head.lua, and then what was done: none, same, kept, raised, or moved: it is another head than was seen.
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'revision', 'hash', 'lineage', 'cp_epoch', 'cp_revision', 'cp_hash')
 h[9] = redis.call('HGET', KEYS[1], 'birth')
 h[10] = false
@@ -42,6 +42,9 @@ if h[1] then
 	if did ~= 'same' then
 		h[4] = replid
 		redis.call('HDEL', KEYS[1], '') -- as in commit.lua: this must also work above the memory limit
+		if broken then
+			if ARGV[6] == '' then redis.call('HDEL', KEYS[1], 'doubt') else redis.call('HSET', KEYS[1], 'doubt', ARGV[6]) end
+		end
 		redis.call('HSET', KEYS[1], 'epoch', h[1], 'lineage', replid, 'since_revision', h[2], 'since_hash', h[3])
 	end
 end
