@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,9 +24,9 @@ type LogFilter struct {
 // maxScan bounds how many entries one call of ListLog looks at; a page may then be short, with a Next.
 const maxScan = 5000
 
-// ListLog lists what was changed in a project, newest first, with the authored documents that changed.
-func (s *Service) ListLog(ctx context.Context, call Call, project string, filter LogFilter, page Page) (Paged[store.Entry], error) {
-	out := Paged[store.Entry]{Items: []store.Entry{}}
+// ListLog lists what was changed in a project, newest first.
+func (s *Service) ListLog(ctx context.Context, call Call, project string, filter LogFilter, page Page) (Paged[Event], error) {
+	out := Paged[Event]{Items: []Event{}}
 	limit, err := page.limit()
 	if err != nil {
 		return out, err
@@ -38,31 +40,56 @@ func (s *Service) ListLog(ctx context.Context, call Call, project string, filter
 			return out, feature.Invalid("", "the cursor is not one that was given out")
 		}
 	}
-	for scanned := 0; scanned < maxScan; {
-		entries, err := s.opts.Store.Log(ctx, project, before, 100)
-		if err != nil {
-			if len(out.Items) > 0 {
-				return out, nil
-			}
+	scanned := 0
+	for e, err := range s.backwards(ctx, project, before) {
+		switch {
+		case errors.Is(err, store.ErrCompacted) && scanned > 0: // the end of what is kept
+			return out, nil
+		case err != nil:
 			return out, fromStore(err)
-		}
-		for _, e := range entries {
-			scanned, before = scanned+1, e.Revision
-			if !filter.matches(&e) || !visible(&e, call.Principal) {
-				continue
-			}
-			e.Changes = shownChanges(e.Changes, call.Principal)
-			if out.Items = append(out.Items, e); len(out.Items) == limit {
-				out.Next = next(before)
-				return out, nil
-			}
-		}
-		if len(entries) < 100 {
+		case scanned == maxScan || len(out.Items) == limit:
+			out.Next = next(before)
 			return out, nil
 		}
+		scanned, before = scanned+1, e.Revision
+		if shown, ok := newEvent(&e, e.Epoch).shown(filter, call.Principal); ok {
+			out.Items = append(out.Items, shown)
+		}
 	}
-	out.Next = next(before)
 	return out, nil
+}
+
+// Bounds of what is read of a log at once: entries have up to 32 MiB, most of them a thousandth of one.
+const (
+	firstRead = 4
+	mostRead  = 100
+	readBytes = 4 << 20
+)
+
+// backwards yields a scope's entries below a revision (0: from the newest), newest first, until there are no more. It never asks for more than it has seen the
+// store's entries leave room for.
+func (s *Service) backwards(ctx context.Context, scope string, before int64) iter.Seq2[store.Entry, error] {
+	return func(yield func(store.Entry, error) bool) {
+		for part := firstRead; before != 1; {
+			entries, err := s.opts.Store.Log(ctx, scope, before, part)
+			if err != nil {
+				yield(store.Entry{}, err)
+				return
+			}
+			if len(entries) == 0 {
+				return
+			}
+			bytes := 0
+			for i := range entries {
+				before, bytes = entries[i].Revision, bytes+entries[i].Size()
+				if !yield(entries[i], nil) {
+					return
+				}
+				entries[i] = store.Entry{} // not needed any more, while the rest is looked at
+			}
+			part = max(1, min(2*part, mostRead, readBytes*len(entries)/(bytes+1)))
+		}
+	}
 }
 
 // next is the cursor after an entry; there is nothing before the first revision.
@@ -73,72 +100,28 @@ func next(revision int64) string {
 	return strconv.FormatInt(revision, 10)
 }
 
-// Matches says whether an entry is one of those that the filter chooses.
-func (q LogFilter) Matches(e *store.Entry) bool { return q.matches(e) }
-
-func (q LogFilter) matches(e *store.Entry) bool {
-	if q.Actor != "" && e.Meta.Actor != q.Actor {
+// choose says whether an entry of an actor, about some places, is one of those that the filter chooses.
+func (q LogFilter) choose(actor string, places []place) bool {
+	if q.Actor != "" && actor != q.Actor {
 		return false
 	}
-	if q.Flag == "" && q.Environment == "" {
-		return true
-	}
-	for _, c := range e.Changes {
-		flag, environment := placeOf(c)
-		if (q.Flag == "" || flag == q.Flag) && (q.Environment == "" || environment == q.Environment) {
-			return true
-		}
-	}
-	return false
+	return q.Flag == "" && q.Environment == "" || slices.ContainsFunc(places, func(p place) bool {
+		return (q.Flag == "" || p.flag == q.Flag) && (q.Environment == "" || p.environment == q.Environment)
+	})
 }
 
-// visible says whether a caller bound to an environment may see an entry: something in it has to be of that environment or of the whole project.
-func visible(e *store.Entry, p policy.Principal) bool {
-	return p.Environment == "" || slices.ContainsFunc(e.Changes, func(c store.Change) bool { return reaches(c, p) })
-}
-
-func reaches(c store.Change, p policy.Principal) bool {
-	_, environment := placeOf(c)
-	return p.Environment == "" || environment == "" || environment == p.Environment
-}
-
-// placeOf names the flag and the environment that a change is about, as far as its key and content tell.
-func placeOf(c store.Change) (flag, environment string) {
-	collection, rest, _ := strings.Cut(c.Key.Collection, "/")
-	switch collection {
-	case collFlag:
-		return c.Key.ID, ""
-	case collEnvironment:
-		return "", c.Key.ID
-	case "targeting":
-		return c.Key.ID, rest
-	case "segmentlist":
-		environment, _, _ := strings.Cut(c.Key.ID, "/")
-		return "", environment
-	case noteKey.Collection:
-		n, _ := feature.Decode[note](c.After)
-		return n.place()
-	case "ruleset":
-		if kind, key := compile.ParseID(c.Key.ID); kind == "flag" {
-			return key, rest
-		}
-		return "", rest
-	case "kill":
-		text := c.After
-		if text == nil {
-			text = c.Before
-		}
-		k, _ := feature.Decode[feature.Kill](text)
-		return k.Flag, rest
-	}
-	return "", ""
+// within says whether a caller bound to an environment may see an entry: something in it has to be of that environment or of the whole project.
+func within(places []place, p policy.Principal) bool {
+	return p.Environment == "" || slices.ContainsFunc(places, func(at place) bool {
+		return at.environment == "" || at.environment == p.Environment
+	})
 }
 
 // shownChanges leaves out what only follows from the rest (ruleset documents and list shards), and other environments than the caller's.
 func shownChanges(changes []store.Change, p policy.Principal) []store.Change {
 	out := make([]store.Change, 0, len(changes))
 	for _, c := range changes {
-		if authored(c.Key) && reaches(c, p) {
+		if authored(c.Key) && within([]place{placeOf(c)}, p) {
 			out = append(out, c)
 		}
 	}
@@ -159,7 +142,7 @@ func (s *Service) GetLogEntry(ctx context.Context, call Call, project string, re
 		return store.Entry{}, err
 	}
 	e, err := s.entry(ctx, project, revision)
-	if err == nil && !visible(&e, call.Principal) {
+	if err == nil && !within(placesOf(e.Changes), call.Principal) {
 		err = feature.NotFound("revision", strconv.FormatInt(revision, 10))
 	}
 	if err != nil {
@@ -209,25 +192,25 @@ func (s *Service) at(ctx context.Context, project string, state *store.State, re
 		return nil, feature.NotFound("revision", strconv.FormatInt(revision, 10))
 	}
 	past := &Past{Revision: revision, state: state, over: map[store.Key][]byte{}}
-	for before := head + 1; before > revision+1; {
-		entries, err := s.opts.Store.Log(ctx, project, before, min(200, int(before-revision-1)))
+	if head == revision {
+		return past, nil
+	}
+	at := head
+	for e, err := range s.backwards(ctx, project, head+1) {
+		if err == nil && e.Revision != at {
+			err = store.ErrCompacted
+		}
 		if err != nil {
 			return nil, fromStore(err)
 		}
-		if len(entries) == 0 {
-			return nil, fromStore(store.ErrCompacted)
+		for _, c := range e.Changes {
+			past.over[c.Key] = c.Before
 		}
-		for _, e := range entries {
-			if e.Revision != before-1 {
-				return nil, fromStore(store.ErrCompacted)
-			}
-			before = e.Revision
-			for _, c := range e.Changes {
-				past.over[c.Key] = c.Before
-			}
+		if at--; at == revision {
+			return past, nil
 		}
 	}
-	return past, nil
+	return nil, fromStore(store.ErrCompacted)
 }
 
 // Get returns a document as it was.

@@ -1,15 +1,14 @@
 package admin
 
 import (
-	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/dimmerhq/dimmer/evaluator"
 	"github.com/dimmerhq/dimmer/service/feature"
 	"github.com/dimmerhq/dimmer/service/policy"
-	"github.com/dimmerhq/dimmer/service/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,9 +28,9 @@ func TestLog(t *testing.T) {
 	require.Len(t, all.Items, int(head))
 	require.Empty(t, all.Next)
 	for i, e := range all.Items {
-		require.Equal(t, head-int64(i), e.Revision, "newest first, without a gap")
+		require.Equal(t, head-int64(i), e.At.Revision, "newest first, without a gap")
 		for _, c := range e.Changes {
-			require.True(t, authored(c.Key), "what only follows from the rest is not shown: %v", c.Key)
+			require.False(t, strings.HasPrefix(c.Document, "ruleset/"), "what only follows from the rest is not shown: %v", c.Document)
 		}
 	}
 	ramp := all.Items[1]
@@ -40,8 +39,7 @@ func TestLog(t *testing.T) {
 	require.Equal(t, "launch", ramp.Meta.Reason)
 	require.Equal(t, "token:root", ramp.Meta.Actor)
 	require.Equal(t, "192.0.2.1", ramp.Meta.Address)
-	require.Len(t, ramp.Changes, 1)
-	require.NotEmpty(t, ramp.Changes[0].Before)
+	require.Equal(t, []Touched{{Document: "targeting/production/a", Kind: KindTargeting, Key: "a", Environment: "production", Action: Updated}}, ramp.Changes)
 
 	var paged []int64
 	page := Page{Limit: 2}
@@ -49,7 +47,7 @@ func TestLog(t *testing.T) {
 		got, err := w.a.ListLog(w.ctx, root(), "shop", LogFilter{}, page)
 		require.NoError(t, err)
 		for _, e := range got.Items {
-			paged = append(paged, e.Revision)
+			paged = append(paged, e.At.Revision)
 		}
 		if page.Cursor = got.Next; page.Cursor == "" {
 			break
@@ -62,7 +60,7 @@ func TestLog(t *testing.T) {
 		got, err := w.a.ListLog(w.ctx, call, "shop", filter, Page{})
 		require.NoError(t, err)
 		for _, e := range got.Items {
-			out = append(out, e.Revision)
+			out = append(out, e.At.Revision)
 		}
 		return out
 	}
@@ -74,7 +72,10 @@ func TestLog(t *testing.T) {
 
 	e, err := w.a.GetLogEntry(w.ctx, root(), "shop", head-1)
 	require.NoError(t, err)
-	require.Equal(t, ramp, e)
+	require.Equal(t, ramp.Meta, e.Meta)
+	require.Equal(t, ramp.Hash, e.Hash)
+	require.Len(t, e.Changes, 1)
+	require.NotEmpty(t, e.Changes[0].Before)
 	_, err = w.a.GetLogEntry(w.ctx, as(policy.RoleViewer, "staging"), "shop", head-1)
 	requireCode(t, feature.CodeNotFound, err)
 	for _, revision := range []int64{0, -1, head + 1} {
@@ -188,7 +189,7 @@ func k0(t *testing.T, w *world, verb string) int64 {
 	require.NoError(t, err)
 	for _, e := range got.Items {
 		if e.Meta.Verb == verb {
-			return e.Revision
+			return e.At.Revision
 		}
 	}
 	require.Fail(t, "no entry "+verb)
@@ -217,33 +218,6 @@ func TestRestoreOfLists(t *testing.T) {
 		require.True(t, w.in("vip", "production", k), k)
 	}
 	require.False(t, w.in("vip", "production", "new"))
-}
-
-func TestEvents(t *testing.T) {
-	w := newWorld(t)
-	w.flag("f")
-	head := w.m.state("shop").Head()
-	ctx, stop := context.WithCancel(w.ctx)
-	defer stop()
-	var got []store.Entry
-	w.ramp("f", "production", "1")
-	w.ramp("f", "staging", "2")
-	w.ramp("f", "production", "3")
-	for e, err := range w.a.Events(ctx, as(policy.RoleViewer, "production"), "shop", store.Cursor{Epoch: head.Epoch, Revision: head.Revision}) {
-		if err != nil {
-			require.ErrorIs(t, err, ctx.Err())
-			break
-		}
-		if got = append(got, e); len(got) == 2 {
-			stop()
-		}
-	}
-	require.Len(t, got, 2, "not the one of another environment")
-	require.Equal(t, head.Revision+1, got[0].Revision)
-	require.Equal(t, head.Revision+3, got[1].Revision)
-	for _, err := range w.a.Events(w.ctx, Call{}, "shop", store.Cursor{}) {
-		requireCode(t, feature.CodeDenied, err)
-	}
 }
 
 func TestPreviewService(t *testing.T) {

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"io"
-	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +21,8 @@ type memory struct {
 	before  func(store.Txn) error // asked before a commit; an error stops it
 	after   func(store.Txn) error // asked after a commit; an error is answered though it was made
 	down    error                 // answered by every call while it is set
+	reads   int                   // of the log
+	logged  func([]store.Entry)   // is told what a read of the log gave
 	alone   bool                  // no replica has what is committed
 	classes []store.Class         // of the commits that were made
 	dropped []string
@@ -31,7 +32,6 @@ type memoryScope struct {
 	state   *store.State
 	log     []store.Entry
 	records map[string]store.Record
-	changed chan struct{}
 }
 
 func newMemory() *memory { return &memory{scopes: map[string]*memoryScope{}} }
@@ -39,7 +39,7 @@ func newMemory() *memory { return &memory{scopes: map[string]*memoryScope{}} }
 func (m *memory) scope(name string) *memoryScope {
 	s := m.scopes[name]
 	if s == nil {
-		s = &memoryScope{state: &store.State{}, records: map[string]store.Record{}, changed: make(chan struct{})}
+		s = &memoryScope{state: &store.State{}, records: map[string]store.Record{}}
 		m.scopes[name] = s
 	}
 	return s
@@ -86,8 +86,6 @@ func (m *memory) commit(txn store.Txn) (store.Committed, error) {
 	}
 	s.state, s.log = next, append(s.log, txn.Entry)
 	m.classes = append(m.classes, txn.Class)
-	close(s.changed)
-	s.changed = make(chan struct{})
 	durability := store.Confirmed
 	if m.alone {
 		durability = store.Unconfirmed
@@ -108,37 +106,17 @@ func (m *memory) Recorded(_ context.Context, scope, key string) (store.Record, b
 func (m *memory) Log(_ context.Context, scope string, before int64, limit int) ([]store.Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.reads++
 	var out []store.Entry
 	for _, e := range slices.Backward(m.scope(scope).log) {
 		if (before == 0 || e.Revision < before) && len(out) < limit {
 			out = append(out, e)
 		}
 	}
-	return out, nil
-}
-
-func (m *memory) Watch(ctx context.Context, scope string, after store.Cursor) iter.Seq2[store.Entry, error] {
-	return func(yield func(store.Entry, error) bool) {
-		for {
-			m.mu.Lock()
-			s := m.scope(scope)
-			log, changed := s.log, s.changed
-			m.mu.Unlock()
-			for _, e := range log {
-				if e.Revision > after.Revision {
-					if after = e.Cursor(); !yield(e, nil) {
-						return
-					}
-				}
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-				yield(store.Entry{}, ctx.Err())
-				return
-			}
-		}
+	if m.logged != nil {
+		m.logged(out)
 	}
+	return out, nil
 }
 
 func (m *memory) Drop(_ context.Context, scope string) error {
@@ -163,15 +141,23 @@ type lagging struct {
 	m     *memory
 	scope string
 
-	mu   sync.Mutex
-	seen *store.State
+	mu    sync.Mutex
+	seen  *store.State
+	newer chan struct{}
 }
 
 func (l *lagging) State() *store.State {
+	state, _ := l.Newest()
+	return state
+}
+
+func (l *lagging) Newest() (*store.State, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.seen
+	return l.seen, l.newer
 }
+
+func (l *lagging) Age(time.Time) time.Duration { return 0 }
 
 func (l *lagging) Sync(context.Context) (*store.State, error) {
 	l.m.mu.Lock()
@@ -182,7 +168,11 @@ func (l *lagging) Sync(context.Context) (*store.State, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = state
+	if state != l.seen {
+		l.seen = state
+		close(l.newer)
+		l.newer = make(chan struct{})
+	}
 	return state, nil
 }
 
@@ -194,7 +184,7 @@ func mirrors(m *memory) func(context.Context, string) (Mirror, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if known[scope] == nil {
-			known[scope] = &lagging{m: m, scope: scope, seen: &store.State{}}
+			known[scope] = &lagging{m: m, scope: scope, seen: &store.State{}, newer: make(chan struct{})}
 		}
 		return known[scope], nil
 	}

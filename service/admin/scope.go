@@ -14,8 +14,9 @@ import (
 
 // scope is what a Service keeps of one scope: the queue of its commits, and what it knows newer than the mirror.
 type scope struct {
-	name  string
-	queue queue
+	name    string
+	queue   queue
+	journal *journal
 
 	mu       sync.Mutex
 	latest   *store.State // after this process's own last commit; the mirror may be behind or ahead of it
@@ -36,7 +37,7 @@ func (s *Service) scope(name string) *scope {
 	defer s.mu.Unlock()
 	sc := s.scopes[name]
 	if sc == nil {
-		sc = &scope{name: name, rulesets: map[string]*compiled{}, pending: map[string]*attempt{}}
+		sc = &scope{name: name, journal: newJournal(), rulesets: map[string]*compiled{}, pending: map[string]*attempt{}}
 		s.scopes[name] = sc
 	}
 	return sc

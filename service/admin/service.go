@@ -22,6 +22,10 @@ import (
 type Mirror interface {
 	// State is the newest state that this process knows; never nil.
 	State() *store.State
+	// Newest is State, and a channel that is closed as soon as there is a newer one.
+	Newest() (state *store.State, newer <-chan struct{})
+	// Age is how long ago the store last answered for the scope.
+	Age(now time.Time) time.Duration
 	// Sync asks the store where the scope stands and waits until State is there.
 	Sync(ctx context.Context) (*store.State, error)
 }

@@ -23,13 +23,14 @@ type note struct {
 	Target   string `json:"target"`   // what the write was about, as in the log
 }
 
-// place is the flag and the environment that the write was about, as far as its target names them.
-func (n note) place() (flag, environment string) {
+// place is that which the write was about, as far as its target names one.
+func (n note) place() (p place) {
 	what, environment, _ := strings.Cut(n.Target, "@")
 	if kind, key, _ := strings.Cut(what, "/"); kind == collFlag {
-		flag = key
+		p.flag = key
 	}
-	return flag, environment
+	p.environment = environment
+	return p
 }
 
 // askAgain is how long an unconfirmed answer is taken for the truth: after that the replicas may have come back.

@@ -102,7 +102,7 @@ func TestNotesInTheLog(t *testing.T) {
 		list, err := w.a.ListLog(w.ctx, call, "shop", filter, Page{})
 		require.NoError(t, err)
 		for _, e := range list.Items {
-			if e.Revision == written.Revision {
+			if e.At.Revision == written.Revision {
 				require.Equal(t, "targeting.off", e.Meta.Verb)
 				require.Empty(t, e.Changes)
 				return true

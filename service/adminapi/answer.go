@@ -123,16 +123,57 @@ func evaluation(flag string, r evaluator.Result, who policy.Principal) Evaluatio
 	return out
 }
 
-func logEntry(e store.Entry, changes bool) LogEntry {
-	out := LogEntry{
-		Revision: e.Revision, Epoch: e.Epoch, At: e.Meta.At, Actor: e.Meta.Actor, Verb: e.Meta.Verb, Target: e.Meta.Target,
-		Reason: e.Meta.Reason, Address: e.Meta.Address, Hash: e.Hash.String(),
-	}
-	if !changes {
-		return out
-	}
+// maxChanges bounds how many changes of an entry are named in a list and in an event.
+const maxChanges = 100
+
+// logEntry is a whole entry of a log.
+func logEntry(e store.Entry, name func(actor string) string) LogEntry {
+	out := entryOf(e.Cursor(), e.Meta, e.Hash, name)
 	for _, c := range e.Changes {
-		out.Changes = append(out.Changes, LogChange{Document: c.Key.Collection + "/" + c.Key.ID, Before: c.Before, After: c.After})
+		if t, shown := admin.Touch(c); shown {
+			change := logChange(t)
+			change.Before, change.After = c.Before, c.After
+			out.Changes = append(out.Changes, change)
+		}
 	}
 	return out
+}
+
+// listedEntry is an entry as a list has it.
+func listedEntry(e admin.Event, name func(actor string) string) LogEntry {
+	out := entryOf(e.At, e.Meta, e.Hash, name)
+	out.Changes, out.Truncated = logChanges(e.Changes)
+	return out
+}
+
+func entryOf(at store.Cursor, m store.Meta, hash store.Hash, name func(actor string) string) LogEntry {
+	return LogEntry{
+		Revision: at.Revision, Epoch: at.Epoch, At: m.At, Actor: m.Actor, ActorName: name(m.Actor), Verb: m.Verb, Target: m.Target,
+		Reason: m.Reason, Address: m.Address, Hash: hash.String(), Changes: []LogChange{},
+	}
+}
+
+// changeEvent is what a stream tells of an entry.
+func changeEvent(e admin.Event, name func(actor string) string) ChangeEvent {
+	m := e.Meta
+	out := ChangeEvent{
+		Log: ChangeEventLogProject, Revision: e.At.Revision, Epoch: e.At.Epoch, At: m.At, Actor: m.Actor, ActorName: name(m.Actor), Verb: m.Verb, Target: m.Target, Reason: m.Reason,
+	}
+	if e.System {
+		out.Log = ChangeEventLogSystem
+	}
+	out.Changes, out.Truncated = logChanges(e.Changes)
+	return out
+}
+
+func logChanges(touched []admin.Touched) (out []LogChange, truncated bool) {
+	out = make([]LogChange, 0, min(len(touched), maxChanges))
+	for _, t := range touched[:min(len(touched), maxChanges)] {
+		out = append(out, logChange(t))
+	}
+	return out, len(touched) > maxChanges
+}
+
+func logChange(t admin.Touched) LogChange {
+	return LogChange{Document: t.Document, Kind: LogChangeKind(t.Kind), Key: t.Key, Environment: t.Environment, Action: LogChangeAction(t.Action)}
 }

@@ -22,6 +22,24 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ChangeEventLog.
+const (
+	ChangeEventLogProject ChangeEventLog = "project"
+	ChangeEventLogSystem  ChangeEventLog = "system"
+)
+
+// Valid indicates whether the value is a known member of the ChangeEventLog enum.
+func (e ChangeEventLog) Valid() bool {
+	switch e {
+	case ChangeEventLogProject:
+		return true
+	case ChangeEventLogSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InstanceState.
 const (
 	Behind    InstanceState = "behind"
@@ -79,6 +97,63 @@ func (e KillRequestWait) Valid() bool {
 	case KillRequestWaitNodes:
 		return true
 	case KillRequestWaitNone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogChangeAction.
+const (
+	Created LogChangeAction = "created"
+	Deleted LogChangeAction = "deleted"
+	Updated LogChangeAction = "updated"
+)
+
+// Valid indicates whether the value is a known member of the LogChangeAction enum.
+func (e LogChangeAction) Valid() bool {
+	switch e {
+	case Created:
+		return true
+	case Deleted:
+		return true
+	case Updated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogChangeKind.
+const (
+	LogChangeKindEnvironment        LogChangeKind = "environment"
+	LogChangeKindFlag               LogChangeKind = "flag"
+	LogChangeKindKill               LogChangeKind = "kill"
+	LogChangeKindProject            LogChangeKind = "project"
+	LogChangeKindSegment            LogChangeKind = "segment"
+	LogChangeKindSegmentEnvironment LogChangeKind = "segmentEnvironment"
+	LogChangeKindTargeting          LogChangeKind = "targeting"
+	LogChangeKindToken              LogChangeKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the LogChangeKind enum.
+func (e LogChangeKind) Valid() bool {
+	switch e {
+	case LogChangeKindEnvironment:
+		return true
+	case LogChangeKindFlag:
+		return true
+	case LogChangeKindKill:
+		return true
+	case LogChangeKindProject:
+		return true
+	case LogChangeKindSegment:
+		return true
+	case LogChangeKindSegmentEnvironment:
+		return true
+	case LogChangeKindTargeting:
+		return true
+	case LogChangeKindToken:
 		return true
 	default:
 		return false
@@ -191,6 +266,38 @@ func (e SideParam) Valid() bool {
 type Act struct {
 	Reason string `json:"reason,omitempty,omitzero"`
 }
+
+// AliveEvent The data of an event named alive.
+type AliveEvent struct {
+	// StoreAgeMs How long ago the store last answered this process, which asks every second. Changes of that time may be missing.
+	StoreAgeMs int64 `json:"storeAgeMs"`
+}
+
+// ChangeEvent The data of an event named change.
+type ChangeEvent struct {
+	Actor     string    `json:"actor"`
+	ActorName string    `json:"actorName,omitempty,omitzero"`
+	At        time.Time `json:"at"`
+
+	// Changes At most 100, without before and after.
+	Changes []LogChange `json:"changes"`
+	Epoch   int64       `json:"epoch"`
+
+	// Log Changes of tokens and of the project itself stand in the system's log, and come without an id.
+	Log    ChangeEventLog `json:"log"`
+	Reason string         `json:"reason,omitempty,omitzero"`
+
+	// Revision In that log.
+	Revision int64  `json:"revision"`
+	Target   string `json:"target"`
+
+	// Truncated There are more changes: take everything for changed.
+	Truncated bool   `json:"truncated,omitempty,omitzero"`
+	Verb      string `json:"verb"`
+}
+
+// ChangeEventLog Changes of tokens and of the project itself stand in the system's log, and come without an id.
+type ChangeEventLog string
 
 // Compared defines model for Compared.
 type Compared struct {
@@ -354,6 +461,9 @@ type ListEdit = admin.ListEdit
 
 // LogChange defines model for LogChange.
 type LogChange struct {
+	// Action Clearing a kill and revoking a token are updates.
+	Action LogChangeAction `json:"action"`
+
 	// After Absent: it was deleted.
 	After json.RawMessage `json:"after,omitempty,omitzero"`
 
@@ -362,22 +472,42 @@ type LogChange struct {
 
 	// Document Collection and id, such as targeting/production/new-checkout.
 	Document string `json:"document"`
+
+	// Environment Of a targeting, kill, list or token that has one.
+	Environment string `json:"environment,omitempty,omitzero"`
+
+	// Key Of the project, environment, flag (also of its targeting or kill) or segment; a token's id.
+	Key  string        `json:"key"`
+	Kind LogChangeKind `json:"kind"`
 }
+
+// LogChangeAction Clearing a kill and revoking a token are updates.
+type LogChangeAction string
+
+// LogChangeKind defines model for LogChange.Kind.
+type LogChangeKind string
 
 // LogEntry defines model for LogEntry.
 type LogEntry struct {
-	Actor   string    `json:"actor"`
-	Address string    `json:"address,omitempty,omitzero"`
-	At      time.Time `json:"at"`
+	// Actor token:ID, or controller.
+	Actor string `json:"actor"`
 
-	// Changes Authored documents only; not in lists.
-	Changes  []LogChange `json:"changes,omitempty,omitzero"`
+	// ActorName What the actor is called now. Absent: it has no name.
+	ActorName string    `json:"actorName,omitempty,omitzero"`
+	Address   string    `json:"address,omitempty,omitzero"`
+	At        time.Time `json:"at"`
+
+	// Changes What people write; in lists at most 100, without before and after. None: everything was as the request wanted it.
+	Changes  []LogChange `json:"changes"`
 	Epoch    int64       `json:"epoch"`
 	Hash     string      `json:"hash,omitempty,omitzero"`
 	Reason   string      `json:"reason,omitempty,omitzero"`
 	Revision int64       `json:"revision"`
 	Target   string      `json:"target"`
-	Verb     string      `json:"verb"`
+
+	// Truncated There are more changes.
+	Truncated bool   `json:"truncated,omitempty,omitzero"`
+	Verb      string `json:"verb"`
 }
 
 // LogPage defines model for LogPage.
@@ -575,6 +705,11 @@ type SignInCode struct {
 
 // StoreReport defines model for StoreReport.
 type StoreReport = store.Report
+
+// StreamedEvent defines model for StreamedEvent.
+type StreamedEvent struct {
+	union json.RawMessage
+}
 
 // Targeting defines model for Targeting.
 type Targeting = targetingBody
@@ -1309,6 +1444,68 @@ type CreateInstallationTokenJSONRequestBody = TokenRequest
 
 // RotateInstallationTokenJSONRequestBody defines body for RotateInstallationToken for application/json ContentType.
 type RotateInstallationTokenJSONRequestBody = RotateRequest
+
+// AsChangeEvent returns the union data inside the StreamedEvent as a ChangeEvent
+func (t StreamedEvent) AsChangeEvent() (ChangeEvent, error) {
+	var body ChangeEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromChangeEvent overwrites any union data inside the StreamedEvent as the provided ChangeEvent
+func (t *StreamedEvent) FromChangeEvent(v ChangeEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeChangeEvent performs a merge with any union data inside the StreamedEvent, using the provided ChangeEvent
+func (t *StreamedEvent) MergeChangeEvent(v ChangeEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAliveEvent returns the union data inside the StreamedEvent as a AliveEvent
+func (t StreamedEvent) AsAliveEvent() (AliveEvent, error) {
+	var body AliveEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAliveEvent overwrites any union data inside the StreamedEvent as the provided AliveEvent
+func (t *StreamedEvent) FromAliveEvent(v AliveEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeAliveEvent performs a merge with any union data inside the StreamedEvent, using the provided AliveEvent
+func (t *StreamedEvent) MergeAliveEvent(v AliveEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t StreamedEvent) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *StreamedEvent) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {

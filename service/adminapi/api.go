@@ -68,7 +68,7 @@ type Options struct {
 	// reads what the proxy says.
 	Address    func(*http.Request) string
 	RateLimits RateLimits
-	// Heartbeat is the time between comments on a quiet stream of events; zero: 15 s. Check is how often an open stream asks whether its
+	// Heartbeat is the time between signs of life on a stream of events; zero: 5 s. Check is how often an open stream asks whether its
 	// token is still good; zero: 2 s.
 	Heartbeat, Check time.Duration
 }
@@ -110,7 +110,7 @@ func build(opts Options) (*server, *echo.Echo, error) {
 		opts.Ready = func() error { return nil }
 	}
 	if opts.Heartbeat == 0 {
-		opts.Heartbeat = 15 * time.Second
+		opts.Heartbeat = 5 * time.Second
 	}
 	if opts.Check == 0 {
 		opts.Check = 2 * time.Second

@@ -17,19 +17,14 @@ import (
 // writeTimeout: a stream that does not take what is written to it for so long is cut.
 const writeTimeout = 10 * time.Second
 
-// StreamEvents implements [StrictServerInterface]: a project's changes as server-sent events, for people and what they look at.
-//
-// An event "change" is a log entry, without the documents' contents; its id is epoch.revision, which Last-Event-ID takes. An event "reset" says
-// that the log does not reach back to where the stream was to go on: whoever reads it loads everything anew, and goes on from its id.
+// StreamEvents implements [StrictServerInterface]: a project's changes as server-sent events, for people and what they look at. The description tells which
+// events there are.
 func (s *server) StreamEvents(ctx context.Context, r StreamEventsRequestObject) (StreamEventsResponseObject, error) {
 	after, err := eventID(r.Params.LastEventID)
 	if err != nil {
 		return nil, err
 	}
 	call := callOf(ctx, "")
-	if _, err := s.opts.Admin.GetProject(ctx, call, r.Project); err != nil {
-		return nil, err
-	}
 	if r.Params.Environment != "" {
 		if _, err := s.opts.Admin.GetEnvironment(ctx, call, r.Project, r.Params.Environment); err != nil {
 			return nil, err
@@ -52,22 +47,25 @@ func eventID(id string) (store.Cursor, error) {
 	return store.Cursor{Epoch: e, Revision: n}, nil
 }
 
-// eventStream is the answer to StreamEvents. One goroutine reads the log, the request's own one writes; it ends when the reader has.
+// eventStream is the answer to StreamEvents. One goroutine waits for changes, the request's own one writes; it ends when the other has.
 type eventStream struct {
 	s       *server
 	ctx     context.Context
 	call    admin.Call
 	project string
 	filter  admin.LogFilter
-	after   store.Cursor
+	after   store.Cursor // what was sent, or passed over
+	out     *streamWriter
+	begun   bool // the answer has begun
+	lost    bool // the client has missed something, and is to be told from where it goes on
 }
 
 type event struct {
-	entry store.Entry
-	err   error
+	admin.Event
+	err error
 }
 
-// VisitStreamEventsResponse writes until the client leaves, the token is revoked, the process drains, or the store fails.
+// VisitStreamEventsResponse writes until the client leaves, the token is revoked, the project goes, or the process drains.
 func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	who := e.call.Principal
 	leave, err := e.s.streams.enter(who.ID + who.Session) // people who share a token do not share what their browsers may open
@@ -75,64 +73,67 @@ func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 		return err
 	}
 	defer leave()
-	// A client that gives no position goes on from here: it must not miss what happens while it loads.
-	if e.after == (store.Cursor{}) {
-		head, err := e.s.opts.Store.Head(e.ctx, e.project)
-		if err != nil {
-			return feature.Unavailable(err, "the store does not answer")
-		}
-		e.after = head.Cursor()
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // proxies would hold events back
-	w.WriteHeader(http.StatusOK)
-	out := e.s.newStreamWriter(w)
-	// The id comes before the first change, so that whoever loses the connection before that misses nothing either.
-	if err := out.send("retry: 2000\nid: %d.%d\n: hello\n\n", e.after.Epoch, e.after.Revision); err != nil {
-		return nil // the client is gone, and there is nobody to tell
-	}
+	e.out = e.s.newStreamWriter(w)
 	for {
-		again, err := e.follow(out)
-		if err != nil || !again {
-			return nil // as above: a stream ends by ending
+		again, err := e.follow()
+		switch {
+		case again:
+		case !e.begun:
+			return err
+		default:
+			return nil // a stream ends by ending
 		}
 	}
 }
 
-// follow sends what comes after e.after, until something ends it; again says that the position was reset and the stream goes on.
-func (e *eventStream) follow(out *streamWriter) (again bool, err error) {
+// begin starts the answer. The id comes before the first change, so that whoever loses the connection before that misses nothing.
+func (e *eventStream) begin() error {
+	e.begun = true
+	h := e.out.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // proxies would hold events back
+	e.out.w.WriteHeader(http.StatusOK)
+	return e.out.send("retry: 2000\nid: %s\n: hello\n\n", e.id())
+}
+
+func (e *eventStream) id() string { return fmt.Sprintf("%d.%d", e.after.Epoch, e.after.Revision) }
+
+// follow sends what comes after e.after, until something ends it; again says that the position was lost and the stream goes on from now.
+func (e *eventStream) follow() (again bool, err error) {
 	ctx, stop := context.WithCancel(e.ctx)
 	events := make(chan event)
-	go e.read(ctx, events)
+	go e.read(ctx, e.after, events)
 	defer func() { // the reader closes the channel when it is done
 		stop()
 		for range events {
 			continue // drained, so that it can end
 		}
 	}()
-	heartbeat := time.NewTicker(e.s.opts.Heartbeat)
-	defer heartbeat.Stop()
+	alive := time.NewTicker(e.s.opts.Heartbeat)
+	defer alive.Stop()
 	check := time.NewTicker(e.s.opts.Check)
 	defer check.Stop()
 	for {
 		select {
 		case ev, open := <-events:
-			if !open {
+			switch {
+			case !open:
 				return false, nil
+			case errors.Is(ev.err, store.ErrCompacted), errors.Is(ev.err, store.ErrEpoch):
+				e.after, e.lost = store.Cursor{}, true
+				return true, nil
+			case ev.err != nil && !e.begun:
+				return false, ev.err
+			case ev.err != nil:
+				return false, e.out.send(": the stream ends here; go on after the last id\n\n")
 			}
-			if errors.Is(ev.err, store.ErrCompacted) || errors.Is(ev.err, store.ErrEpoch) {
-				return e.reset(out)
-			}
-			if ev.err != nil {
-				return false, out.send(": the stream ends here; go on after the last id\n\n")
-			}
-			err = e.send(out, ev.entry)
-		case <-heartbeat.C:
-			err = out.send(": heartbeat\n\n")
+			err = e.send(ev.Event)
+		case <-alive.C:
+			err = e.alive()
 		case <-check.C:
 			err = e.s.opts.Auth.Check(e.call.Principal)
 		case <-ctx.Done():
-			return false, nil
+			return false, ctx.Err()
 		}
 		if err != nil {
 			return false, err
@@ -140,41 +141,60 @@ func (e *eventStream) follow(out *streamWriter) (again bool, err error) {
 	}
 }
 
-// read passes entries on until ctx ends or one of them is an error, then closes the channel.
-func (e *eventStream) read(ctx context.Context, events chan<- event) {
+// read passes events on until ctx ends or one of them is an error, then closes the channel.
+func (e *eventStream) read(ctx context.Context, after store.Cursor, events chan<- event) {
 	defer close(events)
-	for entry, err := range e.s.opts.Admin.Events(ctx, e.call, e.project, e.after) {
+	for ev, err := range e.s.opts.Admin.Events(ctx, e.call, e.project, e.filter, after) {
 		select {
-		case events <- event{entry, err}:
+		case events <- event{ev, err}:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
-
-func (e *eventStream) send(out *streamWriter, entry store.Entry) error {
-	if !e.filter.Matches(&entry) {
+// send tells the client of an event, or only notes how far the stream has come.
+func (e *eventStream) send(ev admin.Event) error {
+	if !ev.System {
+		e.after = ev.At
+	}
+	if !e.begun {
+		if err := e.begin(); err != nil {
+			return err
+		}
+	}
+	if e.lost {
+		e.lost = false
+		if err := e.out.send("event: reset\nid: %s\ndata: {}\n\n", e.id()); err != nil {
+			return err
+		}
+	}
+	if ev.Meta.Verb == "" {
 		return nil
 	}
-	line := logEntry(entry, true)
-	for i := range line.Changes {
-		line.Changes[i].Before, line.Changes[i].After = nil, nil
-	}
-	data, err := feature.Encode(line)
+	data, err := feature.Encode(changeEvent(ev, e.s.opts.Admin.ActorNames(e.ctx)))
 	if err != nil {
 		return err
 	}
-	return out.send("event: change\nid: %d.%d\ndata: %s\n\n", entry.Epoch, entry.Revision, data)
+	if ev.System {
+		return e.out.send("event: change\ndata: %s\n\n", data)
+	}
+	return e.out.send("event: change\nid: %s\ndata: %s\n\n", e.id(), data)
 }
 
-// reset goes on from where the log stands now.
-func (e *eventStream) reset(out *streamWriter) (bool, error) {
-	head, err := e.s.opts.Store.Head(e.ctx, e.project)
-	if err != nil {
-		return false, err
+// alive says that the connection is, how old what it tells may be, and how far it has come.
+func (e *eventStream) alive() error {
+	if !e.begun {
+		return nil
 	}
-	e.after = head.Cursor()
-	return true, out.send("event: reset\nid: %d.%d\ndata: {}\n\n", head.Epoch, head.Revision)
+	age, err := e.s.opts.Admin.StoreAge(e.ctx, e.project)
+	if err != nil {
+		return err
+	}
+	data, err := feature.Encode(AliveEvent{StoreAgeMs: age.Milliseconds()})
+	if err != nil {
+		return err
+	}
+	return e.out.send("event: alive\nid: %s\ndata: %s\n\n", e.id(), data)
 }
 
 // streamWriter writes to a client that may have stopped reading.

@@ -60,7 +60,7 @@ func (w *world) stream(a ask) *stream {
 	return s
 }
 
-// next is the next block that is more than a comment; false: the stream ended.
+// next is the next block that is more than a comment or a sign of life; false: the stream ended.
 func (s *stream) next() (string, bool) {
 	s.t.Helper()
 	for {
@@ -69,7 +69,7 @@ func (s *stream) next() (string, bool) {
 			if !open {
 				return "", false
 			}
-			if !strings.HasPrefix(b, ":") {
+			if !strings.HasPrefix(b, ":") && field(b, "event") != "alive" {
 				return b, true
 			}
 		case <-time.After(10 * time.Second):
@@ -87,7 +87,25 @@ func (s *stream) hello() string {
 	return field(b, "id")
 }
 
-func (s *stream) change() (id string, e LogEntry) {
+// alive is the next sign of life.
+func (s *stream) alive() (id string, e AliveEvent) {
+	s.t.Helper()
+	for {
+		select {
+		case b, open := <-s.blocks:
+			require.True(s.t, open, "the stream ended")
+			if field(b, "event") != "alive" {
+				continue
+			}
+			require.NoError(s.t, json.Unmarshal([]byte(field(b, "data")), &e))
+			return field(b, "id"), e
+		case <-time.After(10 * time.Second):
+			require.FailNow(s.t, "no sign of life")
+		}
+	}
+}
+
+func (s *stream) change() (id string, e ChangeEvent) {
 	s.t.Helper()
 	b, open := s.next()
 	require.True(s.t, open, "the stream ended")
@@ -176,14 +194,16 @@ func TestEventsOfOneEnvironment(t *testing.T) {
 
 func TestEventsHeartbeat(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Heartbeat = time.Millisecond })
-	s := w.stream(ask{})
-	s.hello()
-	select {
-	case b := <-s.blocks:
-		require.Equal(t, ": heartbeat\n", b)
-	case <-time.After(10 * time.Second):
-		require.FailNow(t, "no heartbeat")
-	}
+	s := w.stream(ask{path: "/v1/projects/shop/events?environment=staging"})
+	hello := s.hello()
+	id, alive := s.alive()
+	require.Equal(t, hello, id)
+	require.Less(t, alive.StoreAgeMs, int64(10_000))
+	w.ramp("production", 1)
+	require.Eventually(t, func() bool {
+		id, _ = s.alive()
+		return id != hello
+	}, 10*time.Second, time.Millisecond, "how far it has come, though nothing was for it")
 }
 
 func TestEventsEndWithTheToken(t *testing.T) {
@@ -206,15 +226,52 @@ func TestEventsEndWhenTheProcessDrains(t *testing.T) {
 	s.ends()
 }
 
-func TestEventsEndWithTheStore(t *testing.T) {
-	w := newWorld(t)
+// Without the store nothing is missed and nobody is cut off, and it is told that what is shown may be old.
+func TestEventsOutliveTheStore(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Heartbeat = 5 * time.Millisecond })
 	s := w.stream(ask{})
 	s.hello()
 	w.store.Fail(store.ErrUnavailable)
-	s.ends()
-	w.refused(503, "unavailable", ask{method: "GET", path: "/v1/projects/shop/events"})
+	require.Eventually(t, func() bool {
+		_, alive := s.alive()
+		return alive.StoreAgeMs > 50
+	}, 10*time.Second, time.Millisecond)
+	during := w.stream(ask{})
+	during.hello()
 	w.store.Fail(nil)
-	w.stream(ask{}).hello()
+	w.ramp("production", 1)
+	for _, s := range []*stream{s, during} {
+		_, e := s.change()
+		require.Equal(t, "to 1", e.Reason)
+	}
+}
+
+func TestEventsNameWhatChanged(t *testing.T) {
+	w := newWorld(t)
+	s, viewer := w.stream(ask{}), w.stream(ask{token: "viewer"})
+	s.hello()
+	viewer.hello()
+	w.ramp("production", 1)
+	id, e := s.change()
+	require.NotEmpty(t, id)
+	require.Equal(t, ChangeEventLogProject, e.Log)
+	require.Equal(t, []LogChange{{
+		Document: "targeting/production/checkout", Kind: LogChangeKindTargeting, Key: "checkout", Environment: "production", Action: Updated,
+	}}, e.Changes)
+	require.Equal(t, w.principal("root").ID, e.Actor)
+	require.Equal(t, w.principal("root").Name, e.ActorName)
+	_, e = viewer.change()
+	require.Equal(t, "to 1", e.Reason)
+
+	w.ok(201, ask{method: "POST", path: "/v1/projects/shop/tokens", body: `{"name":"n","kind":"server","environment":"production"}`})
+	id, e = s.change()
+	require.Empty(t, id, "it is of another log")
+	require.Equal(t, ChangeEventLogSystem, e.Log)
+	require.Equal(t, LogChangeKindToken, e.Changes[0].Kind)
+	require.Equal(t, Created, e.Changes[0].Action)
+	w.ramp("production", 2)
+	_, e = viewer.change()
+	require.Equal(t, "to 2", e.Reason, "tokens are not for viewers")
 }
 
 func TestEventsAreNotWithoutNumber(t *testing.T) {
@@ -270,7 +327,7 @@ func TestEventsReset(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
 			s := w.stream(ask{header: map[string]string{"Last-Event-ID": id}})
-			require.Equal(t, id, s.hello())
+			require.Equal(t, id, s.hello(), "whoever loses the connection here asks for the same again")
 			b, _ := s.next()
 			require.Equal(t, "reset", field(b, "event"), b)
 			head := w.heads()["shop"]

@@ -12,8 +12,9 @@ func (s *server) ListLog(ctx context.Context, r ListLogRequestObject) (ListLogRe
 	filter := admin.LogFilter{Flag: p.Flag, Environment: p.Environment, Actor: p.Actor}
 	list, err := s.opts.Admin.ListLog(ctx, callOf(ctx, ""), r.Project, filter, page(p.Limit, p.Cursor))
 	out := ListLog200JSONResponse{Items: make([]LogEntry, len(list.Items)), Next: list.Next}
+	names := s.opts.Admin.ActorNames(ctx)
 	for i, e := range list.Items {
-		out.Items[i] = logEntry(e, false)
+		out.Items[i] = listedEntry(e, names)
 	}
 	return out, err
 }
@@ -21,7 +22,7 @@ func (s *server) ListLog(ctx context.Context, r ListLogRequestObject) (ListLogRe
 // GetLogEntry implements [StrictServerInterface].
 func (s *server) GetLogEntry(ctx context.Context, r GetLogEntryRequestObject) (GetLogEntryResponseObject, error) {
 	e, err := s.opts.Admin.GetLogEntry(ctx, callOf(ctx, ""), r.Project, r.Revision)
-	return GetLogEntry200JSONResponse(logEntry(e, true)), err
+	return GetLogEntry200JSONResponse(logEntry(e, s.opts.Admin.ActorNames(ctx))), err
 }
 
 // RestoreRevision implements [StrictServerInterface].
