@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/react-query'
 import type { Context } from '../lib/context'
-import type { Flag, Targeting } from '../lib/model'
+import type { Flag, Json, Targeting } from '../lib/model'
 import { authored } from '../lib/model'
 import type { Trace } from '../lib/trace'
 import { type Schemas, ask, change, client, ifMatch, once } from './client'
@@ -12,7 +12,7 @@ import { reasonQuery } from './reason'
 export type Place = { project: string; flag: string; environment: string }
 export type Preview = Schemas['Preview']
 export type Shift = Schemas['Shift']
-export type Evaluation = Omit<Schemas['Evaluation'], 'trace'> & { trace?: Trace }
+export type Evaluation = Omit<Schemas['Evaluation'], 'trace' | 'value'> & { value?: Json; trace?: Trace }
 export type TargetingView = Targeting & { killed?: boolean; kills?: readonly string[]; archived?: boolean; revision?: number }
 
 const opened = (t: Schemas['Targeting']) => t as unknown as TargetingView

@@ -1,0 +1,72 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { type Place, statesQuery } from '../../api/flag'
+import { environmentsQuery } from '../../api/queries'
+import type { FlagTab } from '../../app/search'
+import { StateCell } from '../../components/StateCell'
+import { useNow } from '../../components/now'
+import classes from './Flag.module.css'
+
+const to = '/p/$project/flags/$flag' as const
+
+// EnvironmentTabs shows what the flag does everywhere, and where one is.
+export function EnvironmentTabs({ at, archived, edited }: { at: Place; archived: boolean; edited: readonly string[] }) {
+  const { project, flag } = at
+  const { data: environments = [] } = useQuery(environmentsQuery(project))
+  const { data: states } = useQuery(statesQuery(project, flag, archived))
+  const now = useNow()
+  return (
+    <nav className={classes.environments} aria-label="Environments">
+      {environments.map((e) => (
+        <Link
+          key={e.key}
+          to={to}
+          params={{ project, flag }}
+          search={(was) => ({ ...was, env: e.key })}
+          replace
+          className={classes.environment}
+          data-production={e.production || undefined}
+          activeProps={{}}
+          aria-current={e.key === at.environment ? 'page' : undefined}
+        >
+          <span className={classes.environmentName}>
+            {e.name || e.key}
+            {edited.includes(e.key) && <span className={classes.unsaved}>not saved</span>}
+          </span>
+          <span className={classes.state}>{states && <StateCell of={states[e.key]} now={now} />}</span>
+        </Link>
+      ))}
+    </nav>
+  )
+}
+
+const parts: { tab: FlagTab; label: string }[] = [
+  { tab: 'targeting', label: 'Targeting' },
+  { tab: 'history', label: 'History' },
+  { tab: 'evaluate', label: 'Evaluate' },
+]
+
+export function PartTabs({ at }: { at: Place }) {
+  return (
+    <nav className={classes.parts} aria-label="Parts of the flag">
+      {parts.map(({ tab, label }) => (
+        <PartLink key={tab} at={at} tab={tab} label={label} />
+      ))}
+    </nav>
+  )
+}
+
+function PartLink({ at: { project, flag, environment }, tab, label }: { at: Place; tab: FlagTab; label: string }) {
+  return (
+    <Link
+      to={to}
+      params={{ project, flag }}
+      search={{ env: environment, ...(tab === 'targeting' ? {} : { tab }) }}
+      className={classes.part}
+      activeOptions={{ exact: true, includeSearch: true }}
+      activeProps={{ 'aria-current': 'page' }}
+    >
+      {label}
+    </Link>
+  )
+}
