@@ -61,7 +61,7 @@ func (s *Service) EditList(
 	ctx context.Context, call Call, project, segment, environment string, side feature.Side, e ListEdit,
 ) (feature.SegmentEnvironment, Written, error) {
 	return s.listVerb(ctx, call, project, segment, environment, "segment.list", func(d *Draft) (feature.SegmentEnvironment, error) {
-		return d.EditList(segment, environment, side, e)
+		return d.EditList(segment, environment, call.IfMatch, side, e)
 	})
 }
 
@@ -190,12 +190,15 @@ func (d *Draft) savePlace(segment, environment string, e *feature.SegmentEnviron
 }
 
 // EditList is [Service.EditList] in a draft.
-func (d *Draft) EditList(segment, environment string, side feature.Side, e ListEdit) (feature.SegmentEnvironment, error) {
+func (d *Draft) EditList(segment, environment, ifMatch string, side feature.Side, e ListEdit) (feature.SegmentEnvironment, error) {
 	place, err := d.placeFor(segment, environment)
 	if err != nil {
 		return place, err
 	}
 	d.version = place.Version
+	if err := d.matches(ifMatch, place.Version, mayMatch); err != nil {
+		return place, err
+	}
 	if err := feature.Join(feature.CheckSide(side), feature.CheckListKeys("/add", e.Add), feature.CheckListKeys("/remove", e.Remove)); err != nil {
 		d.invalid(err)
 		return place, nil

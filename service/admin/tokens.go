@@ -170,7 +170,7 @@ func (s *Service) RotateToken(ctx context.Context, call Call, project, id string
 		return NewToken{}, Written{}, err
 	}
 	public, w, err := s.tokenVerb(ctx, call, "token.rotate", id, func(d *Draft) (feature.Token, error) {
-		old, err := d.tokenFor(project, id)
+		old, err := d.tokenFor(project, id, call.IfMatch)
 		if err != nil {
 			return old, err
 		}
@@ -199,10 +199,14 @@ func (s *Service) RotateToken(ctx context.Context, call Call, project, id string
 	return s.shown(public, minted, w), w, err
 }
 
-func (d *Draft) tokenFor(project, id string) (feature.Token, error) {
+func (d *Draft) tokenFor(project, id, ifMatch string) (feature.Token, error) {
 	t, err := load[feature.Token](d, tokenKey(id), "token", id)
 	if err == nil {
 		err = tokenOf(&t, project, d.call.Principal, policy.TokenWrite)
+	}
+	if err == nil {
+		d.version = t.Version
+		err = d.matches(ifMatch, t.Version, mayMatch)
 	}
 	return t, err
 }
@@ -213,7 +217,7 @@ func (s *Service) RevokeToken(ctx context.Context, call Call, project, id string
 		return feature.Token{}, Written{}, err
 	}
 	return s.tokenVerb(ctx, call, "token.revoke", id, func(d *Draft) (feature.Token, error) {
-		t, err := d.tokenFor(project, id)
+		t, err := d.tokenFor(project, id, call.IfMatch)
 		if err != nil || !t.RevokedAt.IsZero() {
 			return t.Public(), err
 		}

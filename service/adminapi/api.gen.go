@@ -1261,6 +1261,9 @@ type EditSegmentListParams struct {
 	// Reason Why, for the log.
 	Reason ReasonParam `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
 
+	// IfMatch Not needed; checked when it is given.
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
 	// IdempotencyKey At most 128 printable characters; kept for 24 hours.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -1279,12 +1282,18 @@ type RevokeTokenParams struct {
 	// Reason Why, for the log.
 	Reason ReasonParam `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
 
+	// IfMatch Not needed; checked when it is given.
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
 	// IdempotencyKey At most 128 printable characters; kept for 24 hours.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RotateTokenParams defines parameters for RotateToken.
 type RotateTokenParams struct {
+	// IfMatch Not needed; checked when it is given.
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
 	// IdempotencyKey At most 128 printable characters; kept for 24 hours.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -1309,12 +1318,18 @@ type RevokeInstallationTokenParams struct {
 	// Reason Why, for the log.
 	Reason ReasonParam `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
 
+	// IfMatch Not needed; checked when it is given.
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
 	// IdempotencyKey At most 128 printable characters; kept for 24 hours.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RotateInstallationTokenParams defines parameters for RotateInstallationToken.
 type RotateInstallationTokenParams struct {
+	// IfMatch Not needed; checked when it is given.
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
 	// IdempotencyKey At most 128 printable characters; kept for 24 hours.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -4338,6 +4353,21 @@ func (w *ServerInterfaceWrapper) EditSegmentList(ctx echo.Context) error {
 	}
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
 		var IdempotencyKey IdempotencyKey
@@ -4446,6 +4476,21 @@ func (w *ServerInterfaceWrapper) RevokeToken(ctx echo.Context) error {
 	}
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
 		var IdempotencyKey IdempotencyKey
@@ -4514,6 +4559,21 @@ func (w *ServerInterfaceWrapper) RotateToken(ctx echo.Context) error {
 	var params RotateTokenParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
 		var IdempotencyKey IdempotencyKey
@@ -4674,6 +4734,21 @@ func (w *ServerInterfaceWrapper) RevokeInstallationToken(ctx echo.Context) error
 	}
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
 		var IdempotencyKey IdempotencyKey
@@ -4726,6 +4801,21 @@ func (w *ServerInterfaceWrapper) RotateInstallationToken(ctx echo.Context) error
 	var params RotateInstallationTokenParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
 		var IdempotencyKey IdempotencyKey
@@ -4765,6 +4855,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.Whoami,
 		},
 		{
@@ -4773,6 +4864,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.SignOut,
 		},
 		{
@@ -4781,6 +4873,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetSession,
 		},
 		{
@@ -4789,6 +4882,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   true,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.SignIn,
 		},
 		{
@@ -4797,6 +4891,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.CreateSignInCode,
 		},
 		{
@@ -4805,6 +4900,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor"},
+			Match:  false,
 			handle: wrapper.ListProjects,
 		},
 		{
@@ -4813,6 +4909,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  false,
 			handle: wrapper.CreateProject,
 		},
 		{
@@ -4821,6 +4918,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.DeleteProject,
 		},
 		{
@@ -4829,6 +4927,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetProject,
 		},
 		{
@@ -4837,6 +4936,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PatchProject,
 		},
 		{
@@ -4845,6 +4945,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.ListEnvironments,
 		},
 		{
@@ -4853,6 +4954,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  false,
 			handle: wrapper.CreateEnvironment,
 		},
 		{
@@ -4861,6 +4963,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.DeleteEnvironment,
 		},
 		{
@@ -4869,6 +4972,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetEnvironment,
 		},
 		{
@@ -4877,6 +4981,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PatchEnvironment,
 		},
 		{
@@ -4885,6 +4990,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor", "q"},
+			Match:  false,
 			handle: wrapper.ListSegments,
 		},
 		{
@@ -4893,6 +4999,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  false,
 			handle: wrapper.CreateSegment,
 		},
 		{
@@ -4901,6 +5008,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.DeleteSegment,
 		},
 		{
@@ -4909,6 +5017,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetSegment,
 		},
 		{
@@ -4917,6 +5026,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PatchSegment,
 		},
 		{
@@ -4925,6 +5035,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PutSegment,
 		},
 		{
@@ -4933,6 +5044,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetSegmentEnvironment,
 		},
 		{
@@ -4941,6 +5053,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PatchSegmentEnvironment,
 		},
 		{
@@ -4949,6 +5062,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor"},
+			Match:  false,
 			handle: wrapper.GetSegmentList,
 		},
 		{
@@ -4957,6 +5071,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.EditSegmentList,
 		},
 		{
@@ -4965,6 +5080,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor", "q", "tag", "type", "kind", "owner", "archived", "environment", "flag"},
+			Match:  false,
 			handle: wrapper.ListFlags,
 		},
 		{
@@ -4973,6 +5089,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  false,
 			handle: wrapper.CreateFlag,
 		},
 		{
@@ -4981,6 +5098,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.DeleteFlag,
 		},
 		{
@@ -4989,6 +5107,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetFlag,
 		},
 		{
@@ -4997,6 +5116,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PatchFlag,
 		},
 		{
@@ -5005,6 +5125,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PutFlag,
 		},
 		{
@@ -5013,6 +5134,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.ArchiveFlag,
 		},
 		{
@@ -5021,6 +5143,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.UnarchiveFlag,
 		},
 		{
@@ -5029,6 +5152,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.ReshuffleFlag,
 		},
 		{
@@ -5037,6 +5161,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetTargeting,
 		},
 		{
@@ -5045,6 +5170,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PatchTargeting,
 		},
 		{
@@ -5053,6 +5179,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PutTargeting,
 		},
 		{
@@ -5061,6 +5188,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.DeleteRule,
 		},
 		{
@@ -5069,6 +5197,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json", "application/merge-patch+json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PatchRule,
 		},
 		{
@@ -5077,6 +5206,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.PutRule,
 		},
 		{
@@ -5085,6 +5215,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.OrderRules,
 		},
 		{
@@ -5093,6 +5224,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.Ramp,
 		},
 		{
@@ -5101,6 +5233,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.TurnOn,
 		},
 		{
@@ -5109,6 +5242,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.TurnOff,
 		},
 		{
@@ -5117,6 +5251,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.Preview,
 		},
 		{
@@ -5125,6 +5260,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.KillFlag,
 		},
 		{
@@ -5133,6 +5269,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.ListKills,
 		},
 		{
@@ -5141,6 +5278,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  false,
 			handle: wrapper.ClearKill,
 		},
 		{
@@ -5149,6 +5287,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.KillByTag,
 		},
 		{
@@ -5157,6 +5296,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"limit", "cursor", "flag", "environment", "actor"},
+			Match:  false,
 			handle: wrapper.ListLog,
 		},
 		{
@@ -5165,6 +5305,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetLogEntry,
 		},
 		{
@@ -5173,6 +5314,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.RestoreRevision,
 		},
 		{
@@ -5181,6 +5323,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"environment"},
+			Match:  false,
 			handle: wrapper.ListInstances,
 		},
 		{
@@ -5189,6 +5332,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"environment"},
+			Match:  false,
 			handle: wrapper.StreamEvents,
 		},
 		{
@@ -5197,6 +5341,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.ListTokens,
 		},
 		{
@@ -5205,6 +5350,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  false,
 			handle: wrapper.CreateToken,
 		},
 		{
@@ -5213,6 +5359,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.RevokeToken,
 		},
 		{
@@ -5221,6 +5368,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetToken,
 		},
 		{
@@ -5229,6 +5377,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.RotateToken,
 		},
 		{
@@ -5237,6 +5386,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.ListInstallationTokens,
 		},
 		{
@@ -5245,6 +5395,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"reason"},
+			Match:  false,
 			handle: wrapper.CreateInstallationToken,
 		},
 		{
@@ -5253,6 +5404,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{"reason"},
+			Match:  true,
 			handle: wrapper.RevokeInstallationToken,
 		},
 		{
@@ -5261,6 +5413,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetInstallationToken,
 		},
 		{
@@ -5269,6 +5422,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  true,
 			handle: wrapper.RotateInstallationToken,
 		},
 		{
@@ -5277,6 +5431,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"project", "environment", "trace"},
+			Match:  false,
 			handle: wrapper.EvaluateAll,
 		},
 		{
@@ -5285,6 +5440,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{"project", "environment", "trace"},
+			Match:  false,
 			handle: wrapper.EvaluateFlag,
 		},
 		{
@@ -5293,6 +5449,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.Backup,
 		},
 		{
@@ -5301,6 +5458,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.GetStore,
 		},
 		{
@@ -5309,6 +5467,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Open:   false,
 			Bodies: []string{"application/json"},
 			Query:  []string{},
+			Match:  false,
 			handle: wrapper.AdoptStore,
 		},
 	}
@@ -7870,15 +8029,23 @@ type GetTokenResponseObject interface {
 	VisitGetTokenResponse(w http.ResponseWriter) error
 }
 
-type GetToken200JSONResponse Token
+type GetToken200ResponseHeaders struct {
+	ETag string
+}
+
+type GetToken200JSONResponse struct {
+	Body    Token
+	Headers GetToken200ResponseHeaders
+}
 
 func (response GetToken200JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8282,15 +8449,23 @@ type GetInstallationTokenResponseObject interface {
 	VisitGetInstallationTokenResponse(w http.ResponseWriter) error
 }
 
-type GetInstallationToken200JSONResponse Token
+type GetInstallationToken200ResponseHeaders struct {
+	ETag string
+}
+
+type GetInstallationToken200JSONResponse struct {
+	Body    Token
+	Headers GetInstallationToken200ResponseHeaders
+}
 
 func (response GetInstallationToken200JSONResponse) VisitGetInstallationTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err

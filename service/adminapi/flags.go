@@ -9,7 +9,7 @@ import (
 // ListFlags implements [StrictServerInterface].
 func (s *server) ListFlags(ctx context.Context, r ListFlagsRequestObject) (ListFlagsResponseObject, error) {
 	p := r.Params
-	filter := admin.FlagFilter{Query: p.Q, Tag: p.Tag, Type: p.Type, Kind: p.Kind, Owner: p.Owner, Archived: p.Archived}
+	filter := admin.FlagFilter{Key: p.Flag, Query: p.Q, Tag: p.Tag, Type: p.Type, Kind: p.Kind, Owner: p.Owner, Archived: p.Archived}
 	list, err := s.opts.Admin.ListFlags(ctx, callOf(ctx, ""), r.Project, filter, page(p.Limit, p.Cursor))
 	for _, f := range list.Items {
 		for environment := range f.Environments {

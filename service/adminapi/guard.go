@@ -55,7 +55,7 @@ func (s *server) guard(op operation) echo.HandlerFunc {
 			}
 		}
 		req := &request{op: &op, call: admin.Call{Principal: who, Reason: query.Get("reason")}, head: c.Response().Header(), http: r}
-		if req.call.IfMatch, err = ifMatch(r.Header); err != nil {
+		if req.call.IfMatch, err = ifMatch(&op, r); err != nil {
 			return err
 		}
 		if req.body, err = readBody(&op, c.Response(), r); err != nil {
@@ -208,11 +208,17 @@ func checkQuery(op *operation, r *http.Request) (url.Values, error) {
 }
 
 // ifMatch is the version that If-Match names, without its quotes; "*" is any. A weak tag counts as what it was made from: proxies
-// weaken tags when they compress, and the versions that we compare are equal only when the documents are.
-func ifMatch(h http.Header) (string, error) {
-	values := h.Values("If-Match")
-	if len(values) == 0 {
+// weaken tags when they compress, and the versions that we compare are equal only when the documents are. A write that would not check it
+// refuses one: whoever sends it counts on that. Kills ignore it, for nothing stands in their way.
+func ifMatch(op *operation, r *http.Request) (string, error) {
+	values := r.Header.Values("If-Match")
+	switch {
+	case len(values) == 0, op.Action == policy.KillCreate:
 		return "", nil
+	case !op.Match && (op.Method == http.MethodGet || values[0] == "*"):
+		return "", nil
+	case !op.Match:
+		return "", feature.Malformed("", "If-Match has no meaning here: there is no version that this could be compared with")
 	}
 	tag := strings.TrimSpace(values[0])
 	if tag == "*" && len(values) == 1 {

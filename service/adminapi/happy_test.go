@@ -355,3 +355,19 @@ func backs(t *testing.T, w *world) {
 	require.Empty(t, resp.Trailer.Get("Dimmer-Complete"))
 	require.Contains(t, w.logged.String(), "disk on fire")
 }
+
+// TestNothingStandsInTheWayOfAKill: a header that means nothing to a kill is no reason to refuse it.
+func TestNothingStandsInTheWayOfAKill(t *testing.T) {
+	w := newWorld(t)
+	for _, tag := range []string{`"1"`, "*", "broken", `"1", "2"`} {
+		w.ok(200, ask{method: "POST", path: inProduction + "/kill", body: `{"reason":"errors"}`, header: map[string]string{"If-Match": tag}})
+	}
+	w.ok(200, ask{method: "GET", path: inProduction, header: map[string]string{"If-Match": `"1"`}})
+}
+
+func TestTokenIsRevokedAtItsVersion(t *testing.T) {
+	w := newWorld(t)
+	path := "/v1/projects/shop/tokens/" + strings.TrimPrefix(w.principal("kill").ID, "token:")
+	got := w.ok(200, ask{method: "GET", path: path})
+	w.ok(204, ask{method: "DELETE", path: path, header: match(got)})
+}

@@ -94,6 +94,9 @@ func TestErrors(t *testing.T) {
 	w.ok(200, ask{method: "PATCH", path: "/v1/projects/shop/flags/child/environments/production", header: map[string]string{"If-Match": "*"},
 		body: `{"prerequisites":[{"flag":"checkout","variants":["on"]}]}`})
 	stale := map[string]string{"If-Match": `"1"`}
+	w.ok(201, ask{method: "POST", path: "/v1/projects/shop/segments", body: `{"key":"listed"}`})
+	const list = "/v1/projects/shop/segments/listed/environments/production/lists/include"
+	token := "/v1/projects/shop/tokens/" + strings.TrimPrefix(w.principal("kill").ID, "token:")
 	tests := []struct {
 		name   string
 		status int
@@ -106,6 +109,8 @@ func TestErrors(t *testing.T) {
 		{"400 query that cannot be read", 400, "malformed", ask{method: "GET", path: "/v1/projects?limit=%zz"}},
 		{"400 query parameter of the wrong type", 400, "malformed", ask{method: "GET", path: "/v1/projects?limit=many"}},
 		{"400 path parameter of the wrong type", 400, "malformed", ask{method: "GET", path: "/v1/projects/shop/log/first"}},
+		{"400 If-Match where nothing is compared", 400, "malformed", ask{method: "POST", path: "/v1/projects/shop/flags", body: `{"key":"new","type":"boolean"}`, header: stale}},
+		{"400 If-Match at a clear", 400, "malformed", ask{method: "DELETE", path: inProduction + "/kills/01JD0000000000000000000000?reason=x", header: stale}},
 		{"400 If-Match without quotes", 400, "malformed", ask{method: "PATCH", path: shopFlag, body: `{}`, header: map[string]string{"If-Match": "7"}}},
 		{"400 If-Match with two tags", 400, "malformed", ask{method: "PATCH", path: shopFlag, body: `{}`, header: map[string]string{"If-Match": `"7", "8"`}}},
 		{"400 idempotency key of 129 bytes", 400, "malformed", ask{method: "POST", path: inProduction + "/on", body: `{}`, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 129)}}},
@@ -144,6 +149,11 @@ func TestErrors(t *testing.T) {
 		{"409 referenced", 409, "referenced", ask{method: "POST", path: shopFlag + "/archive", body: `{}`}},
 		{"409 conflict", 409, "conflict", ask{method: "POST", path: inProduction + "/ramp", body: `{"exposure":1,"from":50}`}},
 		{"412 stale", 412, "precondition", ask{method: "PATCH", path: shopFlag, body: `{"name":"x"}`, header: stale}},
+		{"412 stale ramp", 412, "precondition", ask{method: "POST", path: inProduction + "/ramp", body: `{"exposure":1}`, header: stale}},
+		{"412 stale list", 412, "precondition", ask{method: "POST", path: list, body: `{"add":["u"]}`, header: stale}},
+		{"412 stale rotation", 412, "precondition", ask{method: "POST", path: token + "/rotate", body: `{}`, header: stale}},
+		{"412 stale archiving", 412, "precondition", ask{method: "POST", path: shopFlag + "/archive", body: `{}`, header: stale}},
+		{"412 stale revocation", 412, "precondition", ask{method: "DELETE", path: token, header: stale}},
 		{"412 stale, weakened by a proxy", 412, "precondition", ask{method: "PATCH", path: shopFlag, body: `{"name":"x"}`, header: map[string]string{"If-Match": `W/"1"`}}},
 		{"413", 413, "too_large", ask{method: "POST", path: "/v1/projects", body: strings.Repeat(" ", 256<<10+1)}},
 		{"415", 415, codeMediaType, ask{method: "POST", path: "/v1/projects", body: `{}`, media: "text/json"}},

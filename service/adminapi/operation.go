@@ -25,6 +25,7 @@ type operation struct {
 	Open   bool
 	Bodies []string // media types that it takes; none: it takes no body
 	Query  []string // query parameters that it knows
+	Match  bool     // it checks If-Match
 
 	handle echo.HandlerFunc
 }

@@ -53,7 +53,7 @@ func (s *server) CreateToken(ctx context.Context, r CreateTokenRequestObject) (C
 // GetToken implements [StrictServerInterface].
 func (s *server) GetToken(ctx context.Context, r GetTokenRequestObject) (GetTokenResponseObject, error) {
 	t, err := s.opts.Admin.GetToken(ctx, callOf(ctx, ""), r.Project, r.Token)
-	return GetToken200JSONResponse(t), err
+	return GetToken200JSONResponse{Body: t, Headers: GetToken200ResponseHeaders{ETag: etag(t.Version)}}, err
 }
 
 // RotateToken implements [StrictServerInterface].
@@ -85,7 +85,7 @@ func (s *server) CreateInstallationToken(ctx context.Context, r CreateInstallati
 // GetInstallationToken implements [StrictServerInterface].
 func (s *server) GetInstallationToken(ctx context.Context, r GetInstallationTokenRequestObject) (GetInstallationTokenResponseObject, error) {
 	t, err := s.opts.Admin.GetToken(ctx, callOf(ctx, ""), "", r.Token)
-	return GetInstallationToken200JSONResponse(t), err
+	return GetInstallationToken200JSONResponse{Body: t, Headers: GetInstallationToken200ResponseHeaders{ETag: etag(t.Version)}}, err
 }
 
 // RotateInstallationToken implements [StrictServerInterface].

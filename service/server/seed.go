@@ -64,7 +64,7 @@ func (s seed) draft(d *admin.Draft) error {
 		}
 	}
 	for _, l := range s.Lists {
-		if _, err := d.EditList(l.Segment, l.Environment, l.Side, admin.ListEdit{Add: l.Keys}); err != nil {
+		if _, err := d.EditList(l.Segment, l.Environment, "", l.Side, admin.ListEdit{Add: l.Keys}); err != nil {
 			return err
 		}
 	}

@@ -659,7 +659,13 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Changes as they arrive, as server-sent events */
+        /**
+         * Changes as they arrive, as server-sent events
+         * @description `change` (ChangeEvent) tells who changed what, within a second of the commit on whatever node. Its id is epoch.revision; a client that comes back with the last one in
+         *     `Last-Event-ID` misses nothing of the project's log. `reset` says that it has missed something all the same (it was away for too long, or was too slow, or
+         *     history was rewritten): load everything anew, and go on from its id. `alive` (AliveEvent) comes every 5 s; nothing for 15 s means that the connection is dead.
+         *     Other events may be added. Instances and receipts make no event: ask for `/instances` every few seconds.
+         */
         get: operations["StreamEvents"];
         put?: never;
         post?: never;
@@ -1322,23 +1328,74 @@ export interface components {
             epoch: number;
             /** Format: date-time */
             at: string;
+            /** @description token:ID, or controller. */
             actor: string;
+            /** @description What the actor is called now. Absent: it has no name. */
+            actorName?: string;
             verb: string;
             target: string;
             reason?: string;
             address?: string;
             hash?: string;
-            /** @description Authored documents only; not in lists. */
-            changes?: components["schemas"]["LogChange"][];
+            /** @description What people write; in lists at most 100, without before and after. None: everything was as the request wanted it. */
+            changes: components["schemas"]["LogChange"][];
+            /** @description There are more changes. */
+            truncated?: boolean;
         };
         LogChange: {
             /** @description Collection and id, such as targeting/production/new-checkout. */
             document: string;
+            /** @enum {string} */
+            kind: "project" | "environment" | "flag" | "targeting" | "kill" | "segment" | "segmentEnvironment" | "token";
+            /** @description Of the project, environment, flag (also of its targeting or kill) or segment; a token's id. */
+            key: string;
+            /** @description Of a targeting, kill, list or token that has one. */
+            environment?: string;
+            /**
+             * @description Clearing a kill and revoking a token are updates.
+             * @enum {string}
+             */
+            action: "created" | "updated" | "deleted";
             /** @description Absent: it did not exist. */
             before?: unknown;
             /** @description Absent: it was deleted. */
             after?: unknown;
         };
+        /** @description The data of an event named change. */
+        ChangeEvent: {
+            /**
+             * @description Changes of tokens and of the project itself stand in the system's log, and come without an id.
+             * @enum {string}
+             */
+            log: "project" | "system";
+            /**
+             * Format: int64
+             * @description In that log.
+             */
+            revision: number;
+            /** Format: int64 */
+            epoch: number;
+            /** Format: date-time */
+            at: string;
+            actor: string;
+            actorName?: string;
+            verb: string;
+            target: string;
+            reason?: string;
+            /** @description At most 100, without before and after. */
+            changes: components["schemas"]["LogChange"][];
+            /** @description There are more changes: take everything for changed. */
+            truncated?: boolean;
+        };
+        /** @description The data of an event named alive. */
+        AliveEvent: {
+            /**
+             * Format: int64
+             * @description How long ago the store last answered this process, which asks every second. Changes of that time may be missing.
+             */
+            storeAgeMs: number;
+        };
+        StreamedEvent: components["schemas"]["ChangeEvent"] | components["schemas"]["AliveEvent"];
         LogPage: {
             items: components["schemas"]["LogEntry"][];
             next?: string;
@@ -2197,6 +2254,8 @@ export interface operations {
                 reason?: components["parameters"]["reasonParam"];
             };
             header?: {
+                /** @description Not needed; checked when it is given. */
+                "If-Match"?: components["parameters"]["mayMatch"];
                 /** @description At most 128 printable characters; kept for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
             };
@@ -3174,7 +3233,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["StreamedEvent"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -3251,6 +3310,7 @@ export interface operations {
             /** @description Token */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3267,6 +3327,8 @@ export interface operations {
                 reason?: components["parameters"]["reasonParam"];
             };
             header?: {
+                /** @description Not needed; checked when it is given. */
+                "If-Match"?: components["parameters"]["mayMatch"];
                 /** @description At most 128 printable characters; kept for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
             };
@@ -3292,6 +3354,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Not needed; checked when it is given. */
+                "If-Match"?: components["parameters"]["mayMatch"];
                 /** @description At most 128 printable characters; kept for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
             };
@@ -3385,6 +3449,7 @@ export interface operations {
             /** @description Token */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3401,6 +3466,8 @@ export interface operations {
                 reason?: components["parameters"]["reasonParam"];
             };
             header?: {
+                /** @description Not needed; checked when it is given. */
+                "If-Match"?: components["parameters"]["mayMatch"];
                 /** @description At most 128 printable characters; kept for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
             };
@@ -3425,6 +3492,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Not needed; checked when it is given. */
+                "If-Match"?: components["parameters"]["mayMatch"];
                 /** @description At most 128 printable characters; kept for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
             };
