@@ -52,6 +52,7 @@ var (
 	docsBucket   = []byte("docs")    // collection NUL id → document
 	logBucket    = []byte("log")     // revision, 8 bytes big-endian → entry as JSON
 	idemBucket   = []byte("idem")    // idempotency key → record as JSON
+	lastBucket   = []byte("lasting") // id of a presence → lasting as JSON
 	expiryBucket = []byte("expires") // time in nanoseconds, 8 bytes big-endian, then the idempotency key → nothing
 
 	formatKey  = []byte("format")

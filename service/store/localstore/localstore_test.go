@@ -84,6 +84,10 @@ func TestSurvivesARestart(t *testing.T) {
 	want, err := s.Read(t.Context(), "shop")
 	require.NoError(t, err)
 	require.NoError(t, s.PutPresence(t.Context(), "shop", "node", []byte("1"), time.Hour))
+	for _, id := range []string{"kept", "deleted"} {
+		require.NoError(t, s.PutPresence(t.Context(), "shop", id, []byte("1"), 48*time.Hour))
+	}
+	require.NoError(t, s.DeletePresence(t.Context(), "shop", "deleted"))
 	require.NoError(t, s.Close())
 	s = open(t, dir, Options{})
 	got, err := s.Read(t.Context(), "shop")
@@ -92,7 +96,17 @@ func TestSurvivesARestart(t *testing.T) {
 	require.Empty(t, store.Diff(want, got, ""))
 	values, err := s.Presence(t.Context(), "shop")
 	require.NoError(t, err)
-	require.Empty(t, values, "presence is of processes that live")
+	require.Equal(t, map[string][]byte{"kept": []byte("1")}, values, "presence is of processes that live, unless it is to live for days")
+	require.NoError(t, s.Close())
+	s = open(t, dir, Options{Clock: func() time.Time { return time.Now().Add(49 * time.Hour) }})
+	values, err = s.Presence(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Empty(t, values)
+	require.NoError(t, s.PutPresence(t.Context(), "shop", "kept", []byte("2"), 48*time.Hour))
+	require.NoError(t, s.Drop(t.Context(), "shop"))
+	values, err = s.Presence(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Empty(t, values, "it goes with its scope")
 }
 
 func TestOneProcessAtATime(t *testing.T) {
