@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query'
-import { authored, type Targeting } from '../lib/model'
-import { type Schemas, change, client, ifMatch, once } from './client'
-import { keys } from './queries'
+import type { Targeting } from '../lib/model'
+import { each } from '../screens/environments/compare'
+import { type Schemas, ask, change, client, ifMatch, once } from './client'
 import { reasonQuery } from './reason'
 
 export type Environment = Schemas['Environment']
@@ -30,30 +30,32 @@ export function deleteEnvironment(project: string, environment: string, version:
   )
 }
 
-/** Replaces a flag's targeting in an environment; what the server owns is left to it. */
-export function putTargeting(at: { project: string; flag: string; environment: string }, targeting: Targeting, version: number | undefined, reason: string) {
-  return change(
-    client.PUT('/v1/projects/{project}/flags/{flag}/environments/{environment}', {
-      params: { path: at, query: reasonQuery(reason), header: { ...ifMatch(version), ...once() } },
-      body: authored(targeting) as Schemas['Targeting'],
-    }),
-  )
+/** A flag's targeting in one environment, with what stands above it. */
+export interface Placed {
+  flag: string
+  targeting: Targeting
+  killed: boolean
+  archived: boolean
 }
 
-/** Who would enter, leave and switch if this were saved. */
-export function previewQuery(at: { project: string; flag: string; environment: string }, targeting: Targeting, version: number | undefined) {
-  const body = authored(targeting)
+/** Every flag's targeting in an environment, by flag. */
+export function targetingsQuery(project: string, environment: string) {
   return queryOptions({
-    queryKey: [...keys.targeting(at.project, at.flag, at.environment), 'preview', version, JSON.stringify(body)] as const,
-    queryFn: async ({ signal }) =>
-      (
-        await change(
-          client.POST('/v1/projects/{project}/flags/{flag}/environments/{environment}/preview', {
-            params: { path: at },
-            body: { targeting: body as unknown as Record<string, never> },
-            signal,
-          }),
-        )
-      ).data,
+    queryKey: ['p', project, 'targetings', environment] as const,
+    queryFn: async ({ signal }) => {
+      const found = new Map<string, Placed>()
+      let cursor: string | undefined
+      do {
+        const page = await ask(client.GET('/v1/projects/{project}/flags', { params: { path: { project }, query: { limit: 1000, cursor } }, signal }))
+        await each(page.items, 6, signal, async ({ flag }) => {
+          const t = await ask(
+            client.GET('/v1/projects/{project}/flags/{flag}/environments/{environment}', { params: { path: { project, flag: flag.key, environment } }, signal }),
+          )
+          found.set(flag.key, { flag: flag.key, targeting: t as Targeting, killed: t.killed ?? false, archived: t.archived ?? false })
+        })
+        cursor = page.next || undefined
+      } while (cursor)
+      return new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    },
   })
 }

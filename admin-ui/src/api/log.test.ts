@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Schemas } from './client'
 import { type LogPages, prepend } from './log'
 
-const entry = (revision: number): Schemas['LogEntry'] => ({ revision, epoch: 1, at: '2026-11-25T12:00:00Z', actor: 'a', verb: 'kill', target: 'flag/a@b' })
+const entry = (revision: number): Schemas['LogEntry'] => ({ revision, epoch: 1, at: '2026-11-25T12:00:00Z', actor: 'a', verb: 'kill', target: 'flag/a@b', changes: [] })
 const page = (revisions: number[], next?: string): Schemas['LogPage'] => ({ items: revisions.map(entry), ...(next ? { next } : {}) })
 const list = (...pages: Schemas['LogPage'][]): LogPages => ({ pages, pageParams: pages.map(String) })
 const revisions = (l: LogPages | undefined) => l?.pages.map((p) => p.items.map((e) => e.revision))

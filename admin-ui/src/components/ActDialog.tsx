@@ -1,4 +1,4 @@
-import { Button, Modal } from '@mantine/core'
+import { Button, Modal, TextInput } from '@mantine/core'
 import { type ReactNode, useState } from 'react'
 import classes from './ActDialog.module.css'
 import { ProblemAlert } from './ProblemAlert'
@@ -15,6 +15,8 @@ interface Props {
   /** Whether a reason is asked for; it can be left out unless it has to be there. */
   reason?: 'optional' | 'required' | 'none'
   disabled?: boolean
+  /** What has to be typed first, where nothing can be taken back. */
+  confirm?: string
   /** Does it; what it throws is shown, and the dialog stays. */
   onAct: (reason: string) => Promise<unknown>
   onClose: () => void
@@ -23,11 +25,12 @@ interface Props {
 }
 
 // ActDialog says what an act will do, asks why, and does it. Enter does it too; Escape leaves everything as it is.
-export function ActDialog({ title, act, tone = 'primary', size = 'lg', children, reason = 'optional', disabled, onAct, onClose, explain }: Props) {
+export function ActDialog({ title, act, tone = 'primary', size = 'lg', children, reason = 'optional', disabled, confirm, onAct, onClose, explain }: Props) {
   const [why, setWhy] = useState('')
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
-  const missing = reason === 'required' && why.trim() === ''
+  const [typed, setTyped] = useState('')
+  const missing = (reason === 'required' && why.trim() === '') || (confirm !== undefined && typed.trim() !== confirm)
   const submit = async () => {
     if (busy || disabled || missing || reasonError(why) !== undefined) return
     setBusy(true)
@@ -51,6 +54,19 @@ export function ActDialog({ title, act, tone = 'primary', size = 'lg', children,
       >
         {children}
         {reason !== 'none' && <ReasonField value={why} onChange={setWhy} required={reason === 'required'} label={reason === 'required' ? 'Reason' : 'Reason (optional)'} placeholder="For whoever reads the log" />}
+        {confirm !== undefined && (
+          <TextInput
+            label={
+              <>
+                Type <span className="mono">{confirm}</span> to go on
+              </>
+            }
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
+            autoComplete="off"
+            spellCheck={false}
+          />
+        )}
         {error !== undefined && (explain?.(error) ?? <ProblemAlert error={error} />)}
         <div className={classes.acts}>
           <Button onClick={onClose}>Cancel</Button>

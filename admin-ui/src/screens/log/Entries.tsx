@@ -3,11 +3,13 @@ import { Link } from '@tanstack/react-router'
 import { useMemo, useState } from 'react'
 import { RelativeTime } from '../../components/RelativeTime'
 import { ChevronIcon, KillIcon } from '../../components/icons'
+import { plural } from '../../components/time'
 import { Details } from './Details'
 import classes from './Log.module.css'
+import type { Who } from './actors'
 import { type LogEntry, parseTarget, subjectOf, toneOf, verbWord } from './entry'
 
-type Name = (e: Pick<LogEntry, 'actor'>) => string
+type Name = (e: Who) => string
 interface Props {
   project: string
   items: LogEntry[]
@@ -86,6 +88,7 @@ export function Sentence({ entry, name }: { entry: LogEntry; name: Name }) {
           {verbWord(entry.verb)}
         </span>{' '}
         <b>{subjectOf(target)}</b>
+        {entry.verb === 'kill.tag' && <span className={classes.dim}> ({plural(entry.changes.length, 'flag')}{entry.truncated && ' and more'})</span>}
         {target.environment && target.kind !== 'environment' && target.kind !== 'revision' && <span className={classes.dim}> in {target.environment}</span>}
       </span>
       {entry.reason && <span className={classes.reason}>“{entry.reason}”</span>}

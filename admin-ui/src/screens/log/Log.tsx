@@ -16,8 +16,8 @@ import { toast } from '../../components/toast'
 import { Entries } from './Entries'
 import classes from './Log.module.css'
 import { One } from './One'
-import { useActors } from './actors'
-import type { LogEntry, LogFilter } from './entry'
+import { type Who, useActors } from './actors'
+import type { LogFilter } from './entry'
 import { download, exportLog } from './export'
 
 const route = getRouteApi('/p/$project/log')
@@ -42,7 +42,7 @@ function useFilter(): LogFilter {
   return useMemo(() => ({ ...(flag && { flag }), ...(actor && { actor }), ...(env && { environment: env }) }), [flag, actor, env])
 }
 
-type Named = { project: string; name: (e: Pick<LogEntry, 'actor'>) => string }
+type Named = { project: string; name: (e: Who) => string }
 
 function Filters({ project, name }: Named) {
   const { flag, actor, env } = route.useSearch()
@@ -68,7 +68,7 @@ function Filters({ project, name }: Named) {
         clearable
         clearButtonProps={{ 'aria-label': 'Anyone' }}
         limit={50}
-        data={actors.map((a) => ({ value: a, label: name({ actor: a }) }))}
+        data={actors.map((a) => ({ value: a.actor, label: name(a) }))}
         value={actor ?? null}
         onChange={(actor) => set({ actor: actor ?? undefined })}
         nothingFoundMessage="Nobody like that in what was read"
@@ -105,14 +105,14 @@ function FlagField({ project, value, onCommit }: { project: string; value: strin
   )
 }
 
-function useKnownActors(project: string, chosen: string | undefined): string[] {
+// useKnownActors gives everybody who made one of the changes that were read, with the name that the log gives.
+function useKnownActors(project: string, chosen: string | undefined): Who[] {
   const queries = useQueryClient()
   const newest = useQuery(newestQuery(project, {}))
   const read = queries.getQueryData(logQuery(project, {}).queryKey)
-  const all = new Set<string>(chosen ? [chosen] : [])
-  for (const e of newest.data?.items ?? []) all.add(e.actor)
-  for (const p of read?.pages ?? []) for (const e of p.items) all.add(e.actor)
-  return [...all].toSorted()
+  const all = new Map<string, Who>(chosen ? [[chosen, { actor: chosen }]] : [])
+  for (const e of [...(read?.pages ?? []).flatMap((p) => p.items), ...(newest.data?.items ?? [])]) all.set(e.actor, e)
+  return [...all.values()].toSorted((a, b) => a.actor.localeCompare(b.actor))
 }
 
 function List({ project, filter, name }: Named & { filter: LogFilter }) {

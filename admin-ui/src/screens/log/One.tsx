@@ -9,12 +9,12 @@ import { count } from '../../components/time'
 import { Details } from './Details'
 import { Sentence } from './Entries'
 import classes from './Log.module.css'
-import type { LogEntry } from './entry'
+import type { Who } from './actors'
 
 const route = getRouteApi('/p/$project/log')
 
 // One is the change that a link names (?rev=41): it is there whatever the filter shows, and however long ago it was.
-export function One({ project, revision, name }: { project: string; revision: number; name: (e: Pick<LogEntry, 'actor'>) => string }) {
+export function One({ project, revision, name }: { project: string; revision: number; name: (e: Who) => string }) {
   const entry = useQuery(entryQuery(project, revision))
   const navigate = route.useNavigate()
   return (

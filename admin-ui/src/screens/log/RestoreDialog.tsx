@@ -33,7 +33,7 @@ export function RestoreDialog({ project, entry, onClose }: { project: string; en
     gcTime: 0,
   })
   const wanted = (c: Change) => (way === 'back' ? c.after : c.before)
-  const lines = changes.map((c, i) => linesOf({ document: c.document, before: preview.data?.[i], after: wanted(c) }))
+  const lines = changes.map((c, i) => linesOf({ ...c, before: preview.data?.[i], after: wanted(c) }))
   const nothing = preview.data !== undefined && lines.every((l) => l.length === 0)
   const act = async (reason: string) => {
     const { data } = await restore(project, way === 'back' ? entry.revision : entry.revision - 1, way === 'back' ? {} : (undone ?? {}), reason)

@@ -1,17 +1,19 @@
 import { useQuery } from '@tanstack/react-query'
-import { installationTokensQuery, tokensQuery } from '../../api/tokens'
+import { tokensQuery } from '../../api/tokens'
 import { useSession } from '../../app/session'
 import type { LogEntry } from './entry'
 
-// useActors gives actors' names. The log has the ids of tokens; who may list tokens sees what they are called, others see their own name.
-export function useActors(project: string): (entry: Pick<LogEntry, 'actor'>) => string {
+/** Who made a change, as its entry tells; a bare id has no name beside it. */
+export type Who = Pick<LogEntry, 'actor' | 'actorName'>
+
+// useActors gives actors' names: the one that the entry brings, or what a list of tokens tells about an id alone.
+export function useActors(project: string): (who: Who) => string {
   const session = useSession()
   const me = session.kind === 'in' ? session.principal : undefined
   const tokens = useQuery({ ...tokensQuery(project), enabled: me?.role === 'admin' })
-  const everywhere = useQuery({ ...installationTokensQuery(), enabled: me?.role === 'admin' && !me.project })
-  return ({ actor }) => {
-    const id = actor.replace(/^token:/, '')
+  return ({ actor, actorName }) => {
+    if (actorName) return actorName
     if (me?.id === actor && me.name) return me.name
-    return (tokens.data?.find((t) => t.id === id) ?? everywhere.data?.find((t) => t.id === id))?.name || actor
+    return tokens.data?.find((t) => `token:${t.id}` === actor)?.name || actor
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type LogEntry, matches, parseDocument, parseTarget, restorable, subjectOf, toneOf, verbWord } from './entry'
+import { parseDocument, parseTarget, restorable, subjectOf, toneOf, verbWord } from './entry'
 
 describe('parseTarget', () => {
   test.each([
@@ -41,33 +41,4 @@ test('verbs are words, and an unknown one is itself', () => {
   expect(toneOf('kill.tag')).toBe('kill')
   expect(toneOf('kill.clear')).toBe('plain')
   expect(toneOf('targeting.ramp')).toBe('exposure')
-})
-
-describe('matches', () => {
-  const entry = (verb: string, target: string, ...documents: string[]): LogEntry => ({
-    revision: 1, epoch: 1, at: '2026-11-25T12:00:00Z', actor: 'token:ada', verb, target, changes: documents.map((document) => ({ document })),
-  })
-  const ramp = entry('targeting.ramp', 'flag/a@production', 'targeting/production/a')
-  const kill = entry('kill', 'flag/a@production', 'kill/production/01J')
-  const byTag = entry('kill.tag', 'tag/x@production', 'kill/production/01J', 'kill/production/01K')
-  const made = entry('flag.create', 'flag/b', 'flag/b', 'targeting/production/b', 'targeting/staging/b')
-  const list = entry('segment.list', 'segment/beta@staging', 'segmentlist/beta/staging')
-  test.each([
-    ['no filter', ramp, {}, true],
-    ['its flag', ramp, { flag: 'a' }, true],
-    ['another flag', ramp, { flag: 'b' }, false],
-    ['its environment', ramp, { environment: 'production' }, true],
-    ['another environment', ramp, { environment: 'staging' }, false],
-    ['flag and environment', made, { flag: 'b', environment: 'staging' }, true],
-    ['a flag there, but not in that environment', ramp, { flag: 'a', environment: 'staging' }, false],
-    ['its actor', ramp, { actor: 'token:ada' }, true],
-    ['another actor', ramp, { actor: 'token:bob', flag: 'a' }, false],
-    ['a kill tells its flag by its target', kill, { flag: 'a', environment: 'production' }, true],
-    ['a kill of another flag', kill, { flag: 'b' }, false],
-    ['a kill by tag does not tell its flags', byTag, { flag: 'a' }, undefined],
-    ['nor in another environment does it matter', byTag, { flag: 'a', environment: 'staging' }, false],
-    ['a kill by tag tells its environment', byTag, { environment: 'production' }, true],
-    ['a segment is of no flag', list, { flag: 'a' }, false],
-    ['a segment list is of an environment', list, { environment: 'staging' }, true],
-  ] as const)('%s', (_, e, filter, want) => expect(matches(e, filter)).toBe(want))
 })

@@ -1,6 +1,6 @@
 import type { Schemas } from '../../api/client'
 
-// What a log entry says, in words, and whether a filter means it.
+// What a log entry says, in words.
 
 export type LogEntry = Schemas['LogEntry']
 
@@ -122,28 +122,6 @@ export interface LogFilter {
   flag?: string
   environment?: string
   actor?: string
-}
-
-/**
- * Whether the server would list an entry under a filter; undefined when the entry as it arrives over the event stream does not tell: which flags a
- * kill by tag struck is only in documents that the stream leaves out.
- */
-export function matches(entry: LogEntry, filter: LogFilter): boolean | undefined {
-  if (filter.actor && entry.actor !== filter.actor) return false
-  if (!filter.flag && !filter.environment) return true
-  const target = parseTarget(entry.target)
-  let unsure = false
-  for (const change of entry.changes ?? []) {
-    const place = parseDocument(change.document)
-    const flag = place.kind === 'flag' || place.kind === 'targeting' ? place.key : place.kind === 'kill' ? target.flag : undefined
-    const environmentFits = !filter.environment || place.environment === filter.environment
-    if (filter.flag && place.kind === 'kill' && flag === undefined) {
-      unsure ||= environmentFits
-      continue
-    }
-    if ((!filter.flag || flag === filter.flag) && environmentFits) return true
-  }
-  return unsure ? undefined : false
 }
 
 /** What a restore can bring back; kills and environments it leaves alone. */
