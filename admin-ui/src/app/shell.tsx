@@ -1,10 +1,11 @@
+import { useMediaQuery } from '@mantine/hooks'
 import { useQueryClient } from '@tanstack/react-query'
 import { Outlet, getRouteApi, useMatches, useNavigate, useRouter } from '@tanstack/react-router'
 import { Suspense, lazy, useEffect, useState } from 'react'
 import { killing } from '../components/killing'
 import { useStore } from '../components/external'
 import { Toasts } from '../components/Toasts'
-import { defaultEnvironment, rememberEnvironment, useEnvironments } from './environment'
+import { type Environment, defaultEnvironment, rememberEnvironment, useEnvironments } from './environment'
 import { follow } from './live'
 import { palette } from './palette'
 import { BottomBar, Rail } from './rail'
@@ -28,7 +29,7 @@ export function Shell() {
   const production = useProduction()
   const title = useTitle(project)
   return (
-    <div className={classes.shell} data-production={production || undefined}>
+    <div className={classes.shell} data-production={production !== undefined || undefined}>
       <title>{title}</title>
       <a className={classes.skip} href="#content">
         Skip to content
@@ -134,13 +135,19 @@ function useTitle(project: string): string {
   return [page, project, 'Dimmer'].filter(Boolean).join(' · ')
 }
 
-// useProduction tells whether what is on screen is production alone.
-function useProduction(): boolean {
+// useProduction gives the environment that is on screen, if it is one alone and production.
+function useProduction(): Environment | undefined {
   const { environments, named } = useEnvironments()
-  const onFlag = useMatches({ select: (matches) => matches.at(-1)?.routeId === '/p/$project/flags/$flag' })
+  const narrow = useMediaQuery('(max-width: 640px)') ?? false
+  const one = useMatches({
+    select: (matches) => {
+      const route = matches.at(-1)?.routeId
+      return route === '/p/$project/flags/$flag' || (narrow && route === '/p/$project/flags')
+    },
+  })
   useEffect(() => {
     if (named) rememberEnvironment(named.key)
   }, [named])
-  const shown = named ?? (onFlag ? defaultEnvironment(environments) : undefined)
-  return shown?.production === true
+  const shown = named ?? (one ? defaultEnvironment(environments) : undefined)
+  return shown?.production ? shown : undefined
 }

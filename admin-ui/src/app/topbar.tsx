@@ -1,23 +1,25 @@
 import { ActionIcon, Menu, UnstyledButton, useMantineColorScheme } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useMatches, useNavigate } from '@tanstack/react-router'
 import { projectsQuery } from '../api/queries'
 import { asProblem } from '../api/problem'
 import { CheckIcon, ChevronIcon, PersonIcon, SearchIcon } from '../components/icons'
 import { toast } from '../components/toast'
-import { defaultEnvironment, useEnvironments } from './environment'
+import { type Environment, defaultEnvironment, useEnvironments } from './environment'
 import { palette } from './palette'
 import { session, useSession } from './session'
 import classes from './topbar.module.css'
 
 const mac = /Mac|iPhone|iPad/.test(navigator.userAgent)
 
-export function TopBar({ project, production }: { project: string; production: boolean }) {
+export function TopBar({ project, production }: { project: string; production: Environment | undefined }) {
+  const shown = production?.name || production?.key || ''
   return (
     <header className={classes.bar}>
       <ProjectSwitch project={project} />
       <EnvironmentSwitch />
-      {production && <span className={classes.production}>Production</span>}
+      {production && !/prod/i.test(shown) && <span className={classes.production}>production</span>}
       <UnstyledButton className={classes.search} onClick={() => palette.set(true)} aria-label="Find a flag or act on it" aria-keyshortcuts="Control+K Meta+K">
         <SearchIcon size={16} />
         <span className={classes.searchText}>Find or act</span>
@@ -49,13 +51,16 @@ function ProjectSwitch({ project }: { project: string }) {
 
 // Pages that show one environment, or can be narrowed to one; the URL says which (?env=).
 const withOne = '/p/$project/flags/$flag'
-const withAny = ['/p/$project/flags', '/p/$project/log', '/p/$project/instances']
+const flags = '/p/$project/flags'
+const withAny = [flags, '/p/$project/log', '/p/$project/instances']
 
 function EnvironmentSwitch() {
   const navigate = useNavigate()
   const route = useMatches({ select: (matches) => matches.at(-1)?.routeId ?? '' })
   const { environments, named } = useEnvironments()
-  const one = route === withOne
+  // A phone shows one environment of the flags at a time.
+  const narrow = useMediaQuery('(max-width: 640px)') ?? false
+  const one = route === withOne || (narrow && route === flags)
   if (!one && !withAny.includes(route)) return null
   const shown = named ?? (one ? defaultEnvironment(environments) : undefined)
   const choose = (env: string | undefined) =>

@@ -19,13 +19,13 @@ export function KillDialog({ target, onClose }: { target: KillTarget; onClose: (
       onClose={onClose}
       size={560}
       title={sent ? `Killed ${what}${where}` : `Kill ${what}${where}?`}
-      classNames={{ inner: classes.inner, content: classes.content, title: classes.title }}
+      classNames={{ inner: classes.inner, content: classes.content }}
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       {sent ? (
         <KillReceipt target={full} sent={sent} onClose={onClose} />
       ) : (
-        <KillForm target={full} onEnvironment={setEnvironment} onTag={'tag' in target ? setTag : undefined} onSent={setSent} onCancel={onClose} />
+        <KillForm target={full} onEnvironment={target.environment === undefined ? setEnvironment : undefined} onTag={'tag' in target && target.tag === '' ? setTag : undefined} onSent={setSent} onCancel={onClose} />
       )}
     </Modal>
   )

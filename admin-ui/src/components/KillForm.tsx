@@ -19,7 +19,8 @@ export type FullTarget = { project: string; environment: string } & ({ flag: str
 
 type KillFormProps = {
   target: FullTarget
-  onEnvironment: (key: string) => void
+  // Both undefined when it is given: what is asked at night should be little.
+  onEnvironment: ((key: string) => void) | undefined
   onTag: ((tag: string) => void) | undefined
   onSent: (sent: Sent) => void
   onCancel: () => void
@@ -54,7 +55,9 @@ export function KillForm({ target, onEnvironment, onTag, onSent, onCancel }: Kil
   return (
     <form onSubmit={(event) => void submit(event)} className={classes.form} noValidate>
       {onTag && <TagField project={target.project} tag={'tag' in target ? target.tag : ''} onTag={onTag} />}
-      <Environments project={target.project} environment={target.environment} onChange={onEnvironment} missing={tried && target.environment === ''} />
+      {onEnvironment && (
+        <Environments project={target.project} environment={target.environment} onChange={onEnvironment} missing={tried && target.environment === ''} />
+      )}
       {ready && <Consequence target={target} />}
       <ReasonField value={reason} onChange={setReason} required placeholder="checkout errors after 14:02" error={missing ?? failure?.fields['/reason']} disabled={busy} />
       {failure && (

@@ -8,6 +8,8 @@ type ReasonProps = {
   error?: string | undefined
   required?: boolean
   disabled?: boolean
+  // Takes the focus when it appears; in a dialog that opens it does so anyhow.
+  autoFocus?: boolean
 }
 
 // maxReason is the API's: bytes of a reason.
@@ -19,7 +21,7 @@ export function reasonError(reason: string): string | undefined {
 }
 
 // ReasonField asks why. The log keeps it, and whoever is called at night reads it.
-export function ReasonField({ value, onChange, label = 'Reason', placeholder, error, required, disabled }: ReasonProps) {
+export function ReasonField({ value, onChange, label = 'Reason', placeholder, error, required, disabled, autoFocus }: ReasonProps) {
   return (
     <TextInput
       label={label}
@@ -30,6 +32,7 @@ export function ReasonField({ value, onChange, label = 'Reason', placeholder, er
       required={required}
       disabled={disabled}
       data-autofocus
+      autoFocus={autoFocus}
       autoComplete="off"
       name="reason"
     />

@@ -1,9 +1,10 @@
 import { Button } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
-import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { Suspense, lazy, useCallback, useDeferredValue, useEffect, useMemo, useState } from 'react'
-import { environmentsQuery, flagsQuery } from '../../api/queries'
+import { Suspense, lazy, useCallback, useDeferredValue, useMemo, useState } from 'react'
+import { useAllFlags } from '../../api/allFlags'
+import { environmentsQuery } from '../../api/queries'
 import { defaultEnvironment } from '../../app/environment'
 import type { FlagsSearch } from '../../app/search'
 import { Empty } from '../../components/Empty'
@@ -116,15 +117,4 @@ export function Flags() {
 function counted(found: number, all: number, complete: boolean): string {
   const total = `${plural(all, 'flag')}${complete ? '' : ' so far'}`
   return found === all ? total : `${count(found)} of ${total}`
-}
-
-// useAllFlags loads page after page until it has them all; what is there is shown meanwhile.
-function useAllFlags(project: string, archived: boolean) {
-  const query = useInfiniteQuery(flagsQuery(project, archived))
-  const { hasNextPage, isFetching, isError, fetchNextPage, data } = query
-  useEffect(() => {
-    if (hasNextPage && !isFetching && !isError) void fetchNextPage()
-  }, [hasNextPage, isFetching, isError, fetchNextPage, data])
-  const items = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data])
-  return { items, complete: data !== undefined && !hasNextPage, query }
 }
