@@ -46,6 +46,7 @@ ui-maybe:
 test: race-note ## all tests; gets redis-server, chromium and strace if they are missing
 	@env=$$(.ci/tools env) && eval "$$env" && bad=0 && \
 	{ $(if $(filter default,$(UITESTS)),$(MAKE) --no-print-directory test-ui || bad=1;) \
+	$(if $(and $(RACE),$(filter ./...,$(PKGS))),go test ./service/stats -run TestSimulations -count=1 || bad=1;) \
 	$(GOTEST) -noalloc -- $(GOTESTFLAGS) $(PKGS) || bad=$$?; exit $$bad; }
 
 # Narrowed to packages, make test leaves the UI out.
@@ -80,6 +81,10 @@ bench: ## benchmarks, then each figure beside its limit and target; BENCH=regexp
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (30s); FUZZ=regexp chooses
 	@.ci/fuzz '$(FUZZTIME)' '$(FUZZ)'
+
+.PHONY: simulate
+simulate: ## 10,000 simulated rollouts of each kind; writes docs/statistics.md and its plots
+	go test ./service/stats -run TestReport -count=1 -timeout=1h -v -args -paths=10000 -write="$(CURDIR)/docs"
 
 .PHONY: soak
 soak: ## the long versions of the tests (hours), then an hour of fuzzing

@@ -39,6 +39,7 @@ pure service/feature              → evaluator
 pure service/compile              → service/feature evaluator jsonschema
 pure service/policy               → service/feature
 pure service/limit                → time-rate
+pure service/stats                →
 
 # State.
      service/store                → service/feature
