@@ -196,7 +196,8 @@ type Store interface {
 
 	// Export writes a scope (checkpoint, log since then) as a stream; Import reads one into a scope that does not exist (else ErrExists), revisions
 	// and hashes kept; raise adds one to the epoch, as restoring a backup must. The stream is that of [WriteScope]; one that is broken
-	// (ErrStream) imports nothing. The scope may have another name than it had.
+	// (ErrStream) imports nothing. The scope may have another name than it had. Import, Drop and Adopt wait as a commit does; what is unconfirmed then is said
+	// in the log and by Check.
 	Export(ctx context.Context, scope string, w io.Writer) error
 	Import(ctx context.Context, scope string, r io.Reader, raise bool) error
 	// Drop deletes a scope with its log, idempotency keys and presence. Its head becomes Head.Dropped.

@@ -26,6 +26,7 @@ type health struct {
 	aof      bool
 	replicas int
 	used     float64
+	failing  []string // what it could not write to disk
 }
 
 // inspect asks every primary.
@@ -41,7 +42,7 @@ func (s *Store) inspect(ctx context.Context) ([]health, error) {
 		online, _ := replicas(info)
 		h := health{
 			addr: c.Options().Addr, version: f["redis_version"], policy: f["maxmemory_policy"], aof: f["aof_enabled"] == "1",
-			replicas: online, used: used(f),
+			replicas: online, used: used(f), failing: failing(f),
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -54,6 +55,21 @@ func (s *Store) inspect(ctx context.Context) ([]health, error) {
 	}
 	slices.SortFunc(out, func(a, b health) int { return strings.Compare(a.addr, b.addr) })
 	return out, nil
+}
+
+// failing reads from INFO what could not be written to disk. While the append-only file or the snapshot cannot, Redis takes no writes (MISCONF).
+func failing(info map[string]string) []string {
+	var out []string
+	for _, part := range []struct{ field, text string }{
+		{"aof_last_write_status", "Redis cannot write its append-only file (is its disk full?): it takes no writes until it can"},
+		{"aof_last_bgrewrite_status", "Redis could not write its append-only file anew (is its disk full?): the file grows, and writes may stay unconfirmed"},
+		{"rdb_last_bgsave_status", "Redis could not write its last snapshot (is its disk full?): unless stop-writes-on-bgsave-error is no, it takes no writes until it can"},
+	} {
+		if info[part.field] == "err" {
+			out = append(out, part.text)
+		}
+	}
+	return out
 }
 
 // greet is the first exchange: it refuses what would lose data, and takes note of the last adoption.
@@ -105,6 +121,9 @@ func (s *Store) Check(ctx context.Context) (store.Report, error) {
 		if !h.aof {
 			warnings[noAOF] = true
 		}
+		for _, text := range h.failing {
+			warnings[text+", at "+h.addr] = true
+		}
 		if h.policy != "noeviction" {
 			warnings[fmt.Sprintf("maxmemory-policy is %q: Redis may drop flags when memory is short; set it to noeviction", h.policy)] = true
 		}
@@ -119,7 +138,7 @@ func (s *Store) Check(ctx context.Context) (store.Report, error) {
 	if s.files.refused != "" {
 		warnings[s.files.refused] = true
 	}
-	for _, texts := range []map[string]string{s.raised, s.audits.broken} {
+	for _, texts := range []map[string]string{s.raised, s.audits.broken, s.unsure} {
 		for _, text := range texts {
 			warnings[text] = true
 		}

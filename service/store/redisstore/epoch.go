@@ -96,6 +96,7 @@ func (s *Store) reconcile(ctx context.Context, scope string, known store.Head, s
 		s.raised[scope] = fmt.Sprintf("the history of %q was rewritten: at %s its epoch was raised to %d at revision %d, because %s",
 			scope, s.opts.Clock().UTC().Format(time.RFC3339), st.head.Epoch, st.head.Revision, why)
 		s.mu.Unlock()
+		s.await(ctx, "the raised epoch", scope)
 	}
 	if st.head.Revision == 0 {
 		s.forget(scope, st.head)

@@ -41,7 +41,7 @@ func (s *Store) fail(ctx context.Context, what string, err error) error {
 // kindOf names a failure: the code with which Redis begins an error, or what became of the connection.
 func kindOf(err error) string {
 	if e, ok := errors.AsType[redis.Error](err); ok {
-		code, _, _ := strings.Cut(e.Error(), " ")
+		code, _, _ := strings.Cut(scriptError(e.Error()), " ")
 		for i := range len(code) {
 			if c := code[i]; (c < 'A' || c > 'Z') && c != '-' {
 				return "error"
@@ -60,6 +60,23 @@ func kindOf(err error) string {
 		return "no connection"
 	}
 	return "connection failed"
+}
+
+// scriptError is what failed in a script. Redis 7 says that itself; 6.2 says ERR Error running script (call to f_…): @user_script:8: @user_script: 8: -OOM command …
+func scriptError(text string) string {
+	if !strings.HasPrefix(text, "ERR Error running script") {
+		return text
+	}
+	const mark = "@user_script: "
+	at := strings.LastIndex(text, mark)
+	if at < 0 {
+		return text
+	}
+	_, inner, found := strings.Cut(text[at+len(mark):], ": ")
+	if !found {
+		return text
+	}
+	return strings.TrimPrefix(inner, "-")
 }
 
 // notExecuted tells whether an error proves that nothing of a command was done, so that it can be sent again.

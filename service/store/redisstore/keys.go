@@ -38,6 +38,9 @@ func (k keyspace) hereEnd(scope string) string { return k.key(scope, "here-end")
 // adopted holds the operator's last word on an empty store.
 func (k keyspace) adopted() string { return k.key(store.System, "adopted") }
 
+// mark is written to be waited for: see await.
+func (k keyspace) mark(scope string) string { return k.key(scope, "mark") }
+
 // record is what the store remembers of itself: see life.go.
 func (k keyspace) record() string { return k.key(store.System, "store") }
 

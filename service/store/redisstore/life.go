@@ -325,5 +325,6 @@ func (s *Store) Adopt(ctx context.Context) error {
 		}
 	}
 	s.giveUp(word)
+	s.await(ctx, "the adoption", store.System)
 	return nil
 }

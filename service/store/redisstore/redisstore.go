@@ -80,6 +80,7 @@ type Store struct {
 	life   life                  // what is known of the store as a whole
 	files  files                 // what is known of append-only files
 	audits audits
+	unsure map[string]string // what was done last to each scope that too few replicas had, for Check
 	raised map[string]string // scope → what became of its history, for Check
 
 	memory memory
@@ -112,7 +113,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	quiet()
 	s := &Store{
 		opts: opts, backend: target.backend, keys: keyspace{prefix: opts.Prefix}, address: target.String(),
-		known: map[string]store.Head{}, raised: map[string]string{},
+		known: map[string]store.Head{}, raised: map[string]string{}, unsure: map[string]string{},
 		audits: audits{begun: map[string]string{}, running: map[string]bool{}, broken: map[string]string{}},
 		files:  files{since: map[string]time.Time{}, asked: map[string]time.Time{}},
 		life:   life{accepted: map[string]bool{}, registered: map[string]bool{}},

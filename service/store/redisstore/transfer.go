@@ -95,6 +95,7 @@ func (s *Store) install(ctx context.Context, scope string, in *store.ScopeReader
 	}
 	switch word {
 	case "ok":
+		s.await(ctx, "the import", scope)
 		_, err := s.look(ctx, scope)
 		return err
 	case "exists":
@@ -203,6 +204,7 @@ func (s *Store) Drop(ctx context.Context, scope string) error {
 	if err != nil {
 		return err
 	}
+	s.await(ctx, "the drop", scope)
 	_, err = s.look(ctx, scope)
 	return err
 }

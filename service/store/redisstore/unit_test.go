@@ -131,17 +131,21 @@ func TestErrors(t *testing.T) {
 		text string // after "store: unavailable: commit: "
 		safe bool   // nothing was done
 	}{
-		"loading":           {redisError("LOADING Redis is loading the dataset in memory"), "LOADING", true},
-		"read only":         {redisError("READONLY You can't write against a read only replica."), "READONLY", true},
-		"moved":             {redisError("MOVED 1 10.0.0.1:6379"), "MOVED", true},
-		"cluster down":      {redisError("CLUSTERDOWN The cluster is down"), "CLUSTERDOWN", true},
-		"a script's error":  {redisError("ERR secret-key user_script:1: Script attempted"), "ERR", false},
-		"a strange error":   {redisError("secret-key text"), "error", false},
-		"lost":              {fmt.Errorf("read: %w", io.EOF), "connection lost", false},
-		"no dial":           {&net.OpError{Op: "dial", Err: errors.New("secret-key")}, "no connection", true},
-		"our time limit":    {context.DeadlineExceeded, "no answer in time", false},
-		"something else":    {errors.New("secret-key"), "connection failed", false},
-		"wrong credentials": {redisError("WRONGPASS secret-key"), "WRONGPASS", false},
+		"loading":               {redisError("LOADING Redis is loading the dataset in memory"), "LOADING", true},
+		"read only":             {redisError("READONLY You can't write against a read only replica."), "READONLY", true},
+		"moved":                 {redisError("MOVED 1 10.0.0.1:6379"), "MOVED", true},
+		"cluster down":          {redisError("CLUSTERDOWN The cluster is down"), "CLUSTERDOWN", true},
+		"a script's error":      {redisError("ERR secret-key user_script:1: Script attempted"), "ERR", false},
+		"a strange error":       {redisError("secret-key text"), "error", false},
+		"lost":                  {fmt.Errorf("read: %w", io.EOF), "connection lost", false},
+		"no dial":               {&net.OpError{Op: "dial", Err: errors.New("secret-key")}, "no connection", true},
+		"our time limit":        {context.DeadlineExceeded, "no answer in time", false},
+		"something else":        {errors.New("secret-key"), "connection failed", false},
+		"a replica of 6.2":      {redisError("ERR Error running script (call to f_3f0b): @user_script:21: @user_script: 21: -READONLY You can't write against a read only replica. "), "READONLY", true},
+		"a full disk, 6.2":      {redisError("ERR Error running script (call to f_3f0b): @user_script:21: @user_script: 21: -MISCONF Errors writing to the AOF file: No space left on device "), "MISCONF", false},
+		"a script's error, 6.2": {redisError("ERR Error running script (call to f_3f0b): @user_script:21: @user_script: 21: ERR The ID specified in XADD is equal or smaller secret-key"), "ERR", false},
+		"a strange script, 6.2": {redisError("ERR Error running script (call to f_3f0b): secret-key"), "ERR", false},
+		"wrong credentials":     {redisError("WRONGPASS secret-key"), "WRONGPASS", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := s.fail(t.Context(), "commit", test.err)
@@ -153,6 +157,7 @@ func TestErrors(t *testing.T) {
 	}
 	require.NoError(t, s.fail(t.Context(), "commit", nil))
 	require.ErrorIs(t, s.fail(t.Context(), "commit", redisError("OOM command not allowed when used memory > 'maxmemory'.")), store.ErrFull)
+	require.ErrorIs(t, s.fail(t.Context(), "commit", redisError("ERR Error running script (call to f_3f0b): @user_script:21: @user_script: 21: -OOM command not allowed when used memory > 'maxmemory'. ")), store.ErrFull)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := s.fail(ctx, "commit", io.EOF)

@@ -54,6 +54,7 @@ type Server struct {
 	t       testing.TB
 	dir     string
 	args    []string
+	tlsPort int      // of StartTLS
 	bus     int      // the cluster bus port, 0: none
 	command []string // what follows the program's name, before args
 
