@@ -371,3 +371,19 @@ func BenchmarkParallel(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCountingErrors counts flags that are not there: 1,000 names of one length, which share one outcome.
+func BenchmarkCountingErrors(b *testing.B) {
+	for name, options := range map[string][]Option{"plain": nil, "counting": {WithCounting()}} {
+		b.Run(name, func(b *testing.B) {
+			c := offline(b, bootstrapText, options...)
+			flags := make([]string, 1000)
+			for i := range flags {
+				flags[i] = fmt.Sprintf("no-such-flag-%04d", i)
+			}
+			for i := 0; b.Loop(); i++ {
+				c.Bool(context.Background(), flags[i%len(flags)], nil, false)
+			}
+		})
+	}
+}

@@ -497,6 +497,30 @@ func TestCountsOfManyFlags(t *testing.T) {
 	require.Equal(t, uint64(2), counts[1].N)
 }
 
+// TestCountingErrorsTakesNoLock: all flags that end in one error share an outcome, and must not be looked for in one place.
+func TestCountingErrorsTakesNoLock(t *testing.T) {
+	c := offline(t, bootstrapText, WithCounting())
+	const flags = 2000
+	name := func(i int) string { return fmt.Sprintf("no-such-flag-%04d", i) }
+	for range 2 {
+		for i := range flags {
+			c.Bool(t.Context(), name(i), nil, false)
+		}
+	}
+	table, none := c.counts.table.Load(), c.rules.Load().Outcome("none", nil)
+	found := 0
+	for i := range flags {
+		for j, at := 0, table.start(name(i), none); j < maxCountProbes; j, at = j+1, at+1 {
+			if slot := &table.slots[at&uint64(len(table.slots)-1)]; slot.outcome.Load() == none && slot.flag == name(i) {
+				found++
+				break
+			}
+		}
+	}
+	require.Greater(t, found, flags*98/100, "the others take the slow path each time")
+	require.Len(t, c.Counts(), flags)
+}
+
 // Whoever takes address and token for each other finds no token in the error.
 func TestATokenInsteadOfAnAddress(t *testing.T) {
 	_, err := New("dms_verysecret", WithToken("127.0.0.1:9090"))

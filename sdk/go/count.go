@@ -2,6 +2,7 @@ package dimmer
 
 import (
 	"cmp"
+	"hash/maphash"
 	"runtime"
 	"slices"
 	"sync"
@@ -91,28 +92,45 @@ func newCountTable(slots int) *countTable {
 	return &countTable{slots: make([]countSlot, slots)}
 }
 
-// start is where the search for an outcome begins. Outcomes do not move, so their address may be hashed; the flag's length keeps
-// those flags apart that share an outcome, which are those in error.
-func (t *countTable) start(flag string, o *evaluator.Outcome) uint64 {
-	hash := (uint64(uintptr(unsafe.Pointer(o))) + uint64(len(flag))<<4) * 0x9e3779b97f4a7c15
-	return hash >> 32
+// home is the first slot that an outcome may be in. Outcomes do not move, so their address may be hashed.
+func (t *countTable) home(o *evaluator.Outcome) uint64 {
+	return uint64(uintptr(unsafe.Pointer(o))) * 0x9e3779b97f4a7c15 >> 32
 }
+
+// start is where the search for an outcome begins. All flags that end in one error share an outcome, so there the flag decides.
+func (t *countTable) start(flag string, o *evaluator.Outcome) uint64 {
+	if o.Error() != "" {
+		return maphash.String(countSeed, flag)
+	}
+	return t.home(o)
+}
+
+var countSeed = maphash.MakeSeed()
 
 func (c *counter) add(flag string, o *evaluator.Outcome) {
 	t := c.table.Load()
+	slot := &t.slots[t.home(o)&uint64(len(t.slots)-1)]
+	if slot.outcome.Load() == o && slot.flag == flag {
+		c.increment(slot.cell)
+		return
+	}
+	c.increment(c.find(t, flag, o))
+}
+
+// find is the cell of an outcome that is not where its search begins.
+func (c *counter) find(t *countTable, flag string, o *evaluator.Outcome) uint32 {
 	mask := uint64(len(t.slots) - 1)
 	for i, at := 0, t.start(flag, o); i < maxCountProbes; i, at = i+1, at+1 {
 		slot := &t.slots[at&mask]
 		known := slot.outcome.Load()
 		if known == o && slot.flag == flag {
-			c.increment(slot.cell)
-			return
+			return slot.cell
 		}
 		if known == nil {
 			break
 		}
 	}
-	c.increment(c.learn(flag, o))
+	return c.learn(flag, o)
 }
 
 func (c *counter) increment(cell uint32) {

@@ -9,15 +9,17 @@ import (
 	dimmerv1 "github.com/dimmerhq/dimmer/proto/dimmer/v1"
 )
 
-// limits bound what a ruleset may hold, in bytes. A node never sends more; a client that gets more keeps what it has.
+// limits bound what a ruleset may hold, in bytes and documents. A node never sends more; a client that gets more keeps what it has.
 type limits struct {
+	count       int64 // of documents, each of which costs some 1 KiB however small it is; and of changes in a step, deletions included
+	name        int64 // kind and key of a document
 	document    int64 // one document but list shards
 	shard       int64 // one list shard
 	environment int64 // all documents but list shards
 	list        int64 // all shards of one list
 }
 
-var defaultLimits = limits{document: 256 << 10, shard: 1 << 20, environment: 128 << 20, list: 64 << 20}
+var defaultLimits = limits{count: 1 << 19, name: 1 << 10, document: 256 << 10, shard: 1 << 20, environment: 128 << 20, list: 64 << 20}
 
 var errOverLimit = errors.New("the ruleset is over a limit")
 
@@ -35,11 +37,13 @@ type step struct {
 }
 
 type sizes struct {
+	count     int64
 	documents int64
 	lists     map[string]int64 // by "segment:side"
 }
 
 func (z *sizes) add(doc evaluator.Document) {
+	z.count++
 	if doc.Kind != evaluator.KindList {
 		z.documents += int64(len(doc.JSON))
 		return
@@ -87,7 +91,13 @@ func (st *step) add(changes []*dimmerv1.Change) error {
 		if n := int64(len(doc.JSON)); n > limit {
 			return fmt.Errorf("%w: %s %q has %d bytes; at most %d", errOverLimit, doc.Kind, doc.Key, n, limit)
 		}
+		if n := int64(len(doc.Kind) + len(doc.Key)); n > st.limits.name {
+			return fmt.Errorf("%w: kind and key of a document have %d bytes; at most %d", errOverLimit, n, st.limits.name)
+		}
 		st.grown.add(doc)
+		if st.grown.count > st.limits.count {
+			return fmt.Errorf("%w: a step has more than %d changes", errOverLimit, st.limits.count)
+		}
 		// Whatever is replaced at the Commit, this much has to be held until then.
 		if st.grown.documents > st.limits.environment {
 			return fmt.Errorf("%w: a step has more than %d bytes", errOverLimit, st.limits.environment)
@@ -130,7 +140,7 @@ func (st *step) commit(held *evaluator.Snapshot, c *dimmerv1.Commit) (*evaluator
 }
 
 func (z sizes) plus(other sizes) sizes {
-	sum := sizes{documents: z.documents + other.documents}
+	sum := sizes{count: z.count + other.count, documents: z.documents + other.documents}
 	if len(z.lists) == 0 {
 		sum.lists = other.lists
 		return sum
@@ -143,6 +153,9 @@ func (z sizes) plus(other sizes) sizes {
 }
 
 func (z sizes) over(l limits) error {
+	if z.count > l.count {
+		return fmt.Errorf("%w: the environment has %d documents; at most %d", errOverLimit, z.count, l.count)
+	}
 	if z.documents > l.environment {
 		return fmt.Errorf("%w: the environment has %d bytes; at most %d", errOverLimit, z.documents, l.environment)
 	}

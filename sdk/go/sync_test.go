@@ -694,7 +694,7 @@ func TestWhatIsNotTheProtocol(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	small := func(c *config) { c.limits = limits{document: 1000, shard: 500, environment: 2000, list: 900} }
+	small := func(c *config) { c.limits = limits{count: 6, name: 40, document: 1000, shard: 500, environment: 2000, list: 900} }
 	big := func(key string, size int) evaluator.Document {
 		doc := boolFlag(key, true)
 		for len(doc.JSON) < size {
@@ -709,6 +709,9 @@ func TestLimits(t *testing.T) {
 		"document":    {big("x", 1001)},
 		"environment": {big("x", 900), big("y", 900), big("z", 900)},
 		"shard":       {shard(0, 501)},
+		"documents":   {boolFlag("b", true), killDoc("c", "x"), killDoc("d", "x"), killDoc("e", "x"), killDoc("f", "x"), killDoc("g", "x")},
+		"a key":       {killDoc(strings.Repeat("k", 40), "x")},
+		"a kind":      {{Kind: evaluator.Kind(strings.Repeat("k", 40)), Key: "x", JSON: []byte("{}")}},
 		"list":        {shard(0, 400), shard(1, 400), shard(2, 400)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -736,6 +739,19 @@ func TestLimits(t *testing.T) {
 			})
 		})
 	}
+	// Deletions cost memory until the Commit, too.
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
+		c := n.client(t, "a:1", small)
+		conn := n.accept(t)
+		conn.intent(dimmerv1.Intent_MODE_FULL)
+		for range 7 {
+			conn.changes(gone(boolFlag("a", true)))
+		}
+		conn.expectGone()
+		synctest.Wait()
+		require.ErrorIs(t, c.Status().Err, errOverLimit)
+	})
 	// What is replaced again and again does not add up.
 	synctest.Test(t, func(t *testing.T) {
 		n := newNodes()
