@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { diffDocument, diffFlag, diffJson, diffTargeting, lineText, movedRules, placeName } from './diff'
+import { diffDocument, diffFlag, diffJson, diffTargeting, documentName, lineText, movedRules, placeName } from './diff'
 import { merge } from './merge'
 import type { Flag, Rule, Targeting } from './model'
 
@@ -92,9 +92,16 @@ describe('other documents', () => {
     expect(diffDocument({ document: 'kill/production/1', before: { reason: 'errors', cleared: {} } }).map(lineText)).toEqual(['kill: cleared'])
   })
   test('what is made and deleted', () => {
-    expect(diffDocument({ document: 'segment/beta', after: { key: 'beta' } }).map(lineText)).toEqual(['segment/beta: created'])
-    expect(diffDocument({ document: 'segment/beta', before: { key: 'beta' } }).map(lineText)).toEqual(['segment/beta: deleted'])
+    expect(diffDocument({ document: 'segment/beta', after: { key: 'beta' } }).map(lineText)).toEqual(['segment beta: created'])
+    expect(diffDocument({ document: 'segment/beta', before: { key: 'beta' } }).map(lineText)).toEqual(['segment beta: deleted'])
   })
+  test.each([
+    ['flag/f', 'flag f'],
+    ['targeting/production/f', 'targeting of f in production'],
+    ['segmentlist/beta/production', 'segment beta in production'],
+    ['project', 'project'],
+    ['a/b/c', 'a/b/c'],
+  ])('%s is called %s', (document, want) => expect(documentName(document)).toBe(want))
   test('a segment by paths', () => {
     expect(
       diffDocument({ document: 'segment/beta', before: { key: 'beta', version: 1, include: { targetingKey: ['a', 'b'] } }, after: { key: 'beta', version: 2, include: { targetingKey: ['b', 'c'] }, name: 'B' } }).map(lineText),

@@ -227,9 +227,17 @@ export function diffDocument(c: DocumentChange): DiffLine[] {
   if (kind === 'targeting' && before && after) return diffTargeting(before as Targeting, after as Targeting)
   if (kind === 'flag' && before && after) return diffFlag(before as Flag, after as Flag)
   if (kind === 'kill') return diffKill(before, after)
-  if (before === undefined || before === null) return after === undefined ? [] : [{ kind: 'added', subject: c.document, text: 'created' }]
-  if (after === undefined || after === null) return [{ kind: 'removed', subject: c.document, text: 'deleted' }]
+  if (before === undefined || before === null) return after === undefined ? [] : [{ kind: 'added', subject: documentName(c.document), text: 'created' }]
+  if (after === undefined || after === null) return [{ kind: 'removed', subject: documentName(c.document), text: 'deleted' }]
   return diffJson(bare(before), bare(after))
+}
+
+/** "flag new-checkout", "targeting of new-checkout in production". */
+export function documentName(document: string): string {
+  const [kind = '', a = '', b] = document.split('/')
+  if (kind === 'targeting' && b !== undefined) return `targeting of ${b} in ${a}`
+  if (kind === 'segmentlist' && b !== undefined) return `segment ${a} in ${b}`
+  return b === undefined ? `${kind} ${a}`.trim() : document
 }
 
 function diffKill(before: unknown, after: unknown): DiffLine[] {

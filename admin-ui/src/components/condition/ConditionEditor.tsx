@@ -67,7 +67,7 @@ function Group({ mode, kids, pointer, around, top, onChange, onRemove }: GroupPr
       {kids.length === 0 && !top && <p className={classes.note}>An empty group {mode === 'all' || mode === 'none' ? 'always' : 'never'} holds.</p>}
       {kids.map((kid, i) => (
         <div key={i} className={classes.kid}>
-          {i > 0 && <span className={classes.joint}>{joint}</span>}
+          {kids.length > 1 && <span className={classes.joint}>{i > 0 ? joint : ''}</span>}
           <Node condition={kid.condition} pointer={pointer + kid.pointer} around={around} onChange={(next) => replace(i, next)} />
         </div>
       ))}
@@ -85,7 +85,7 @@ function Group({ mode, kids, pointer, around, top, onChange, onRemove }: GroupPr
 
 function Add({ label, onClick }: { label: string; onClick: () => void }) {
   return (
-    <Button size="compact-xs" variant="subtle" color="gray" leftSection={<PlusIcon size={12} />} onClick={onClick}>
+    <Button size="compact-xs" variant="subtle" color="gray" className={classes.quiet} leftSection={<PlusIcon size={12} />} onClick={onClick}>
       {label}
     </Button>
   )

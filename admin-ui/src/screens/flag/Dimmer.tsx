@@ -16,8 +16,8 @@ type DimmerProps = {
   after: Line
   /** What the server counted for exactly this draft; until it has answered, the same is reckoned here. */
   counted?: { enter: number; leave: number; switch: number; redrawn?: boolean } | undefined
-  /** Nobody sees this light now: the flag is off, killed or archived. */
-  dark: boolean
+  /** Why nobody sees this light now, if so: the flag is off, killed or archived. */
+  dark: string | undefined
   large?: boolean
   onExposure: (buckets: number) => void
   error?: string | undefined
@@ -38,6 +38,7 @@ export function Dimmer({ flag, off, label, before, after, counted, dark, large, 
             {formatBuckets(after.exposure)}
             <span className={classes.percent}> %</span>
           </span>
+          {dark !== undefined && <span className={classes.dark}>dark: the flag is {dark}</span>}
         </p>
         <div className={classes.exact}>
           <div className={classes.presets} role="group" aria-label={`Exposure of ${label}, usual steps`}>
@@ -50,7 +51,7 @@ export function Dimmer({ flag, off, label, before, after, counted, dark, large, 
           <PercentField label={`Exposure of ${label} in percent`} value={after.exposure} onChange={onExposure} error={error} disabled={disabled} className={classes.field} />
         </div>
       </div>
-      <Slider before={before.exposure} after={after.exposure} dark={dark} height={large ? 56 : 32} label={`Exposure of ${label}`} onChange={onExposure} disabled={disabled} />
+      <Slider before={before.exposure} after={after.exposure} dark={dark !== undefined} height={large ? 56 : 32} label={`Exposure of ${label}`} onChange={onExposure} disabled={disabled} />
       <div className={classes.scale} aria-hidden="true">
         {[0, 25, 50, 75, 100].map((n) => (
           <span key={n}>{n}</span>

@@ -77,8 +77,9 @@ function Form({ at, targeting, context, onChange }: { at: Place; targeting: Prop
 function Field({ asked: f, value, onChange }: { asked: Asked; value: Json | undefined; onChange: (v: Json | undefined) => void }) {
   return (
     <Autocomplete
-      label={<span className="mono">{f.path}</span>}
-      aria-label={f.path}
+      label={f.path}
+      className={classes.field}
+      classNames={{ label: classes.fieldLabel }}
       size="xs"
       data={f.type === 'boolean' ? ['true', 'false'] : f.examples}
       filter={({ options }) => options}

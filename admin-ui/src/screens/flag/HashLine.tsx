@@ -67,7 +67,12 @@ export function AssignmentBar({ pieces, tone, marker, height, label }: Assignmen
           {placed.map(({ piece, x, width: w }, i) => (
             <g key={i}>
               <rect x={x} width={w} height={height} className={`${classes.piece} ${classes[tone(piece.variant)]}`} />
-              {piece.was !== undefined && <rect x={x} width={w} height={height} fill={`url(#${id}${tone(piece.was)})`} />}
+              {piece.was !== undefined && (
+                <>
+                  <rect x={x} width={w} height={height} fill={`url(#${id}${tone(piece.was)})`} />
+                  <rect x={x + 0.5} y={0.5} width={Math.max(1, w - 1)} height={height - 1} className={classes.moving} />
+                </>
+              )}
               {i > 0 && <path d={`M${x} 0V${height}`} className={classes.seam} />}
             </g>
           ))}
@@ -89,7 +94,7 @@ export function AssignmentBar({ pieces, tone, marker, height, label }: Assignmen
 function Stripes({ id, className }: { id: string; className: string | undefined }) {
   return (
     <pattern id={id} width={6} height={6} patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-      <rect width={2.5} height={6} className={className} />
+      <rect width={3} height={6} className={className} />
     </pattern>
   )
 }

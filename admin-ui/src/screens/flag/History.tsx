@@ -56,6 +56,11 @@ export function History({ at, flag, targeting, readOnly }: Props) {
   )
 }
 
+/** "ramped", "changed the targeting": of this flag, of course. */
+function did(verb: string): string {
+  return verbWord(verb).replace(/ of$/, '')
+}
+
 type Page = { items: LogEntry[] }
 
 /** Below this revision the pages that are loaded may miss something. */
@@ -82,7 +87,7 @@ function Entry({ at, flag, targeting, entry, readOnly }: Props & { entry: LogEnt
     <li className={classes.entry} data-tone={toneOf(entry.verb)}>
       <div className={classes.head}>
         <p className={classes.who}>
-          <b>{entry.actor}</b> {verbWord(entry.verb)} <span className={classes.dim}>it</span>
+          <b>{entry.actorName || entry.actor}</b> {did(entry.verb)}
           <span className={classes.when}>
             <RelativeTime at={entry.at} />
           </span>
@@ -148,7 +153,7 @@ function RestoreDialog({ at, flag, targeting, entry, past, onClose }: Omit<Props
   return (
     <ActDialog title={`Bring back revision ${entry.revision}?`} act="Restore" onAct={run} onClose={onClose}>
       <p className={classes.plain}>
-        {past.kind === 'flag' ? 'The flag, in all environments,' : `The targeting in ${at.environment}`} becomes what it was when {entry.actor} {verbWord(entry.verb)} it, hash lines included. This changes:
+        {past.kind === 'flag' ? 'The flag, in all environments,' : `The targeting in ${at.environment}`} becomes what it was after {entry.actorName || entry.actor} {did(entry.verb)}{entry.reason ? ` (“${entry.reason}”)` : ''}, hash lines included. This changes:
       </p>
       <DiffView lines={past.kind === 'flag' ? diffFlag(flag, past.flag) : diffTargeting(targeting, past.targeting)} />
       {past.kind === 'targeting' && <Moves now={targeting} then={past.targeting} />}

@@ -29,7 +29,7 @@ export function Prerequisites() {
       ))}
       {problem !== undefined && <p className={classes.problem}>{problem}</p>}
       <div>
-        <Button size="compact-xs" variant="subtle" color="gray" leftSection={<PlusIcon size={12} />} onClick={() => set([...list, { flag: '', variants: [] }])}>
+        <Button size="compact-xs" variant="subtle" color="gray" className={classes.quiet} leftSection={<PlusIcon size={12} />} onClick={() => set([...list, { flag: '', variants: [] }])}>
           {list.length ? 'Prerequisite' : 'Add a prerequisite: another flag that has to serve something first'}
         </Button>
       </div>

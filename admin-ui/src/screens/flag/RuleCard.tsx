@@ -60,7 +60,7 @@ export const RuleCard = memo(function RuleCard({ rule, place, count, open, chang
               <span className={classes.arrow} aria-label="gets">
                 →
               </span>
-              {rule.serve.distribution && <MiniBar exposure={toBuckets(rule.serve.distribution.exposure)} dark={dark} />}
+              {rule.serve.distribution && <MiniBar exposure={toBuckets(rule.serve.distribution.exposure)} dark={dark !== undefined} />}
               <Sentence parts={serveParts(rule.serve)} />
             </span>
           </span>

@@ -1,8 +1,10 @@
 import { Button } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { type Place, type Preview, type TargetingView, freshTargeting, putTargeting, ramp, turn } from '../../api/flag'
 import { ProblemError } from '../../api/problem'
 import { onceKey } from '../../api/client'
+import { environmentsQuery } from '../../api/queries'
 import { ActDialog } from '../../components/ActDialog'
 import { DiffView } from '../../components/DiffView'
 import { toast } from '../../components/toast'
@@ -109,7 +111,8 @@ function SaveDialog({ at, edited, counted, onClose, onSaved, onReapply }: Dialog
       throw err
     }
   }
-  const production = /prod/.test(at.environment)
+  const { data: environments = [] } = useQuery(environmentsQuery(at.project))
+  const production = environments.some((e) => e.key === at.environment && e.production)
   return (
     <ActDialog
       title={`Save ${at.flag} in ${at.environment}?`}
@@ -117,15 +120,7 @@ function SaveDialog({ at, edited, counted, onClose, onSaved, onReapply }: Dialog
       disabled={theirs !== undefined}
       onAct={save}
       onClose={onClose}
-      explain={() =>
-        theirs && (
-          <Conflict
-            edited={edited}
-            theirs={theirs}
-            onReapply={() => onReapply(theirs)}
-          />
-        )
-      }
+      explain={() => theirs && <Conflict edited={edited} theirs={theirs} onReapply={() => onReapply(theirs)} />}
     >
       <DiffView lines={diffTargeting(base, draft)} />
       <Shifts base={base} draft={draft} counted={counted} />

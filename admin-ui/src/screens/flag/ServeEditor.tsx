@@ -1,9 +1,12 @@
 import { Button, NativeSelect, TagsInput } from '@mantine/core'
+import { type ReactNode, useState } from 'react'
+import { Sentence } from '../../components/Sentence'
 import { Choice } from '../../components/Choice'
 import { useProblem, useProblemBelow } from '../../components/condition/problems'
 import { newDistribution, weightsLeft } from '../../lib/draft'
 import { type Distribution, type Serve, defaultRule, withServe } from '../../lib/model'
-import { clamp, evenly, formatBuckets, toBuckets, toPercent } from '../../lib/percent'
+import type { Part } from '../../lib/sentence'
+import { clamp, evenly, formatBuckets, formatPercent, toBuckets, toPercent } from '../../lib/percent'
 import { Dimmer } from './Dimmer'
 import { Swatch } from './HashLine'
 import { PercentField } from './PercentField'
@@ -11,10 +14,10 @@ import classes from './ServeEditor.module.css'
 import { linesOf, useEditing } from './editing'
 import { toneOf } from './variants'
 
-type Props = { id: string; serve: Serve; pointer: string; label: string; large?: boolean }
+type Props = { id: string; serve: Serve; pointer: string; label: string; large?: boolean; head?: ReactNode }
 
 // ServeEditor says what is served at one place: one variant to all who come there, or a share of them by the dimmer.
-export function ServeEditor({ id, serve, pointer, label, large }: Props) {
+export function ServeEditor({ id, serve, pointer, label, large, head }: Props) {
   const { flag, draft, edit, readOnly } = useEditing()
   const variants = (flag.variants ?? []).map((v) => v.key)
   const problem = useProblem(pointer, `${pointer}/variant`)
@@ -27,8 +30,18 @@ export function ServeEditor({ id, serve, pointer, label, large }: Props) {
   }
   return (
     <div className={classes.serve}>
-      {!readOnly && (
+      {readOnly ? (
         <div className={classes.kind}>
+          {head}
+          {!serve.distribution && (
+            <span>
+              gets <b>{serve.variant}</b>
+            </span>
+          )}
+        </div>
+      ) : (
+        <div className={classes.kind}>
+          {head}
           <Choice
             label={`What ${label} gets`}
             value={serve.distribution ? 'share' : 'one'}
@@ -70,6 +83,7 @@ function DistributionEditor({ id, distribution, pointer, label, large }: Distrib
   const restProblem = useProblem(`${pointer}/otherwise`)
   const set = (next: Distribution) => edit((t) => withServe(t, id, { distribution: next }))
   const variants = (flag.variants ?? []).map((v) => v.key)
+  const [defaultOpen] = useState(Object.keys(distribution.weights ?? {}).length > 1)
   return (
     <>
       <Dimmer
@@ -86,44 +100,82 @@ function DistributionEditor({ id, distribution, pointer, label, large }: Distrib
         disabled={readOnly}
       />
       {!readOnly && (
-        <div className={classes.details}>
-          {variants.length > 1 && <Weights distribution={distribution} pointer={`${pointer}/weights`} label={label} onChange={(weights) => set({ ...distribution, weights })} />}
-          <div className={classes.fields}>
-            <TagsInput
-              label="Drawn by"
-              description="The first of these attributes that a context has decides its bucket."
-              size="xs"
-              value={distribution.bucketBy?.length ? distribution.bucketBy : ['targetingKey']}
-              onChange={(bucketBy) => set({ ...distribution, bucketBy })}
-              data={[...around.attributes]}
-              maxTags={8}
-              error={byProblem}
-              className={classes.by}
-              comboboxProps={{ transitionProps: { duration: 0 } }}
-            />
-            <NativeSelect
-              label="Those who are not exposed"
-              description={id === defaultRule ? 'What the rest of everyone gets.' : 'Without a variant the next rule decides.'}
-              size="xs"
-              value={distribution.otherwise ?? ''}
-              data={[{ value: '', label: id === defaultRule ? `the off variant (${draft.off})` : 'go on with the next rule' }, ...variants.map((v) => ({ value: v, label: `get ${v}` }))]}
-              onChange={(event) => {
-                const { otherwise: _, ...rest } = distribution
-                const variant = event.currentTarget.value
-                set(variant ? { ...rest, otherwise: variant } : rest)
-              }}
-              error={restProblem}
-              className={classes.rest}
-            />
+        <details className={classes.disclosure} open={defaultOpen || undefined}>
+          <summary>
+            <Sentence parts={drawnParts(distribution, id === defaultRule ? draft.off : '')} />
+          </summary>
+          <div className={classes.details}>
+            {variants.length > 1 && (
+              <Weights distribution={distribution} pointer={`${pointer}/weights`} label={label} onChange={(weights) => set({ ...distribution, weights })} />
+            )}
+            <div className={classes.fields}>
+              <TagsInput
+                label="Drawn by"
+                description="The first of these attributes that a context has decides its bucket."
+                size="xs"
+                value={distribution.bucketBy?.length ? distribution.bucketBy : ['targetingKey']}
+                onChange={(bucketBy) => set({ ...distribution, bucketBy })}
+                data={[...around.attributes]}
+                maxTags={8}
+                error={byProblem}
+                className={classes.by}
+                comboboxProps={{ transitionProps: { duration: 0 } }}
+              />
+              <NativeSelect
+                label="Those who are not exposed"
+                description={id === defaultRule ? 'What the rest of everyone gets.' : 'Without a variant the next rule decides.'}
+                size="xs"
+                value={distribution.otherwise ?? ''}
+                data={[
+                  { value: '', label: id === defaultRule ? `the off variant (${draft.off})` : 'go on with the next rule' },
+                  ...variants.map((v) => ({ value: v, label: `get ${v}` })),
+                ]}
+                onChange={(event) => {
+                  const { otherwise: _, ...rest } = distribution
+                  const variant = event.currentTarget.value
+                  set(variant ? { ...rest, otherwise: variant } : rest)
+                }}
+                error={restProblem}
+                className={classes.rest}
+              />
+            </div>
           </div>
-        </div>
+        </details>
       )}
     </>
   )
 }
 
+/** How the exposed are split, by what one is drawn, and what the rest gets: what stands behind the number, in a line. */
+function drawnParts(d: Distribution, fallback: string): Part[] {
+  const weights = Object.entries(d.weights ?? {}).filter(([, w]) => w > 0)
+  const split = weights.flatMap(([key, w], i): Part[] => [
+    { kind: 'text', text: i ? ', ' : weights.length > 1 ? 'split ' : 'the exposed get ' },
+    ...(weights.length > 1 ? [{ kind: 'text' as const, text: `${formatPercent(w)} % ` }] : []),
+    { kind: 'variant', text: key },
+  ])
+  const rest = d.otherwise || fallback
+  return [
+    ...split,
+    { kind: 'text', text: ' · drawn by ' },
+    { kind: 'attribute', text: (d.bucketBy?.length ? d.bucketBy : ['targetingKey']).join(', else ') },
+    { kind: 'text', text: rest ? ' · the rest gets ' : ' · the rest goes on' },
+    ...(rest ? [{ kind: 'variant' as const, text: rest }] : []),
+  ]
+}
+
 // Weights are how the exposed are split; together exactly 100 %. What is missing or too much is said, and can be given to one of them.
-function Weights({ distribution, pointer, label, onChange }: { distribution: Distribution; pointer: string; label: string; onChange: (weights: Record<string, number>) => void }) {
+function Weights({
+  distribution,
+  pointer,
+  label,
+  onChange,
+}: {
+  distribution: Distribution
+  pointer: string
+  label: string
+  onChange: (weights: Record<string, number>) => void
+}) {
   const { flag, draft } = useEditing()
   const problem = useProblemBelow(pointer)
   const weights = distribution.weights ?? {}
@@ -153,7 +205,13 @@ function Weights({ distribution, pointer, label, onChange }: { distribution: Dis
             </label>
             {weight !== undefined && (
               <>
-                <PercentField label={`Share of ${v.key} among the exposed of ${label}`} size="xs" value={toBuckets(weight)} onChange={(n) => set(v.key, n)} className={classes.share} />
+                <PercentField
+                  label={`Share of ${v.key} among the exposed of ${label}`}
+                  size="xs"
+                  value={toBuckets(weight)}
+                  onChange={(n) => set(v.key, n)}
+                  className={classes.share}
+                />
                 {left !== 0 && toBuckets(weight) + left >= 0 && (
                   <Button size="compact-xs" onClick={() => set(v.key, clamp(toBuckets(weight) + left))}>
                     {left > 0 ? `+${formatBuckets(left)}` : formatBuckets(left)}

@@ -51,7 +51,7 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
     flag,
     base,
     draft: laid,
-    dark: !draft.enabled || (server.killed ?? false) || (flag.archived ?? false),
+    dark: server.killed ? 'killed' : flag.archived ? 'archived' : draft.enabled ? undefined : 'off',
     readOnly,
     around: { project: at.project, attributes, flag: at.flag },
     counted: asking.counted,
@@ -74,11 +74,19 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
         <div className={classes.columns}>
           <SwitchRow />
           <section className={classes.hero} aria-label="Everyone else">
-            <div className={classes.heroHead}>
-              <h2 className={classes.heroTitle}>Everyone else</h2>
-              <p className={classes.heroHint}>{hint(draft)}</p>
-            </div>
-            <ServeEditor id={defaultRule} serve={laid.default} pointer="/default" label="everyone else" large />
+            <ServeEditor
+              id={defaultRule}
+              serve={laid.default}
+              pointer="/default"
+              label="everyone else"
+              large
+              head={
+                <div className={classes.heroHead}>
+                  <h2 className={classes.heroTitle}>{draft.rules?.length ? 'Everyone else' : 'Everyone'}</h2>
+                  <p className={classes.heroHint}>{hint(draft)}</p>
+                </div>
+              }
+            />
           </section>
           <Section title="Rules" count={draft.rules?.length ?? 0}>
             <Rules />
@@ -111,7 +119,7 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
 
 function hint(t: Document): string {
   const n = t.rules?.length ?? 0
-  return n === 0 ? 'No rule comes before: this is for everyone.' : `Whom none of the ${n === 1 ? 'rules (1)' : `${n} rules`} below serves.`
+  return n === 0 ? 'No rule comes before.' : `Whom ${n === 1 ? 'the rule' : `none of the ${n} rules`} below ${n === 1 ? 'does not serve' : 'serves'}.`
 }
 
 function attributesOf(t: Document, segments: { key: string; when?: Condition }[]): string[] {

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 import { Sentence } from '../../components/Sentence'
 import { placeName } from '../../lib/diff'
 import { assignmentPieces, exposurePieces, lineAt } from '../../lib/hashline'
-import { type Flag, type Targeting, defaultRule } from '../../lib/model'
+import { type Condition as Authored, type Flag, type Targeting, defaultRule } from '../../lib/model'
 import { formatBuckets } from '../../lib/percent'
 import { conditionParts } from '../../lib/sentence'
 import { type Trace, type TraceCondition, type TraceServe, type TraceState, clauseWhy, distributionWhy, resultText, segmentWhy } from '../../lib/trace'
@@ -14,6 +14,7 @@ type Props = { trace: Trace; flag: Flag; targeting: Targeting }
 
 // TraceView is the way of one evaluation, from the top: what was asked, what it came to, and why. What was not looked at is said to be so.
 export function TraceView({ trace, flag, targeting }: Props) {
+  const authoredRule = (id: string) => targeting.rules?.find((r) => r.id === id)
   return (
     <ol className={classes.steps} aria-label="How the answer came about">
       {(trace.kills?.length ?? 0) > 0 && <Step state="true" title="Killed" why="A kill is in force; nothing else is looked at." harm />}
@@ -39,13 +40,13 @@ export function TraceView({ trace, flag, targeting }: Props) {
           state={r.state}
           title={
             <>
-              Rule {i + 1} {targeting.rules?.find((x) => x.id === r.id)?.name}
+              Rule {i + 1} {authoredRule(r.id)?.name}
             </>
           }
           why={!r.when && r.state !== 'skipped' ? 'It has no condition, so it matches.' : undefined}
           decides={r.id === trace.result.rule}
         >
-          {r.when && <Condition of={r.when} />}
+          {r.when ? <Condition of={r.when} authored={authoredRule(r.id)?.when} /> : r.state === 'skipped' && <Skipped condition={authoredRule(r.id)?.when} />}
           {r.serve && <Serve of={r.serve} id={r.id} flag={flag} targeting={targeting} />}
         </Step>
       ))}
@@ -86,55 +87,57 @@ function Mark({ state }: { state: TraceState }) {
   )
 }
 
-function Condition({ of: c }: { of: TraceCondition }) {
+/** The condition as it is authored stands beside what came of it: what was skipped has nothing else to show. */
+type ConditionProps = { of: TraceCondition; authored: Authored | undefined }
+
+function Condition({ of: c, authored }: ConditionProps) {
+  if (c.state === 'skipped') {
+    return (
+      <p className={classes.line}>
+        <Mark state={c.state} /> {authored && <Sentence parts={conditionParts(authored)} />}
+      </p>
+    )
+  }
   const kids = c.all ?? c.any
-  if (kids) {
-    return (
-      <div className={classes.group}>
-        <p className={classes.line}>
-          <Mark state={c.state} /> <span>{c.all ? 'all of' : 'any of'}</span>
-        </p>
-        <Kids of={kids} />
-      </div>
-    )
-  }
-  if (c.not) {
-    return (
-      <div className={classes.group}>
-        <p className={classes.line}>
-          <Mark state={c.state} /> <span>not</span>
-        </p>
-        <Kids of={[c.not]} />
-      </div>
-    )
-  }
+  if (kids) return <Group state={c.state} word={c.all ? 'all of' : 'any of'} kids={kids} authored={authored && ('all' in authored ? authored.all : 'any' in authored ? authored.any : [])} />
+  if (c.not) return <Group state={c.state} word="not" kids={[c.not]} authored={authored && 'not' in authored ? [authored.not] : []} />
   if (c.segment) {
     return (
       <>
         <Line state={c.state} sentence={<Sentence parts={conditionParts({ segment: c.segment.key })} />} why={segmentWhy(c.segment)} />
-        {c.segment.when && <Kids of={[c.segment.when]} />}
+        {c.segment.when && <Kids of={[c.segment.when]} authored={[]} />}
       </>
     )
   }
   if (c.flag) {
     return <Line state={c.state} sentence={<Sentence parts={conditionParts({ flag: c.flag.flag, variants: c.variants ?? [] })} />} why={`it serves ${c.flag.result.variant ?? 'nothing'}: ${resultText(c.flag.result)}`} />
   }
-  if (c.clause) return <Line state={c.state} sentence={<Sentence parts={conditionParts(c.clause)} />} why={clauseWhy(c.clause)} />
+  return c.clause ? <Line state={c.state} sentence={<Sentence parts={conditionParts(c.clause)} />} why={clauseWhy(c.clause)} /> : null
+}
+
+function Group({ state, word, kids, authored }: { state: TraceState; word: string; kids: TraceCondition[]; authored: Authored[] | undefined }) {
   return (
-    <p className={classes.line}>
-      <Mark state={c.state} />
-    </p>
+    <div className={classes.group}>
+      <p className={classes.line}>
+        <Mark state={state} /> <span className={classes.joint}>{word}</span>
+      </p>
+      <Kids of={kids} authored={authored ?? []} />
+    </div>
   )
 }
 
-function Kids({ of }: { of: TraceCondition[] }) {
+function Kids({ of, authored }: { of: TraceCondition[]; authored: Authored[] }) {
   return (
     <div className={classes.kids}>
       {of.map((kid, i) => (
-        <Condition key={i} of={kid} />
+        <Condition key={i} of={kid} authored={authored[i]} />
       ))}
     </div>
   )
+}
+
+function Skipped({ condition }: { condition: Authored | undefined }) {
+  return <p className={classes.why}>{condition ? <Sentence parts={conditionParts(condition)} /> : 'everyone'}</p>
 }
 
 function Line({ state, sentence, why }: { state: TraceState; sentence: ReactNode; why: string }) {

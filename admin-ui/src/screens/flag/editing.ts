@@ -11,7 +11,8 @@ export interface Editing {
   base: Targeting
   /** The draft, laid out as the server would do it. */
   draft: Targeting
-  dark: boolean
+  /** Why nobody sees this light now: the flag is off, killed or archived. */
+  dark: string | undefined
   readOnly: boolean
   around: Surroundings
   counted: Preview | undefined
