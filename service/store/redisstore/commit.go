@@ -17,8 +17,10 @@ import (
 
 const (
 	idempotencyKept = 24 * time.Hour
-	// A commit that certainly did not happen is sent again this often, for what passes by itself (a slot that moves).
-	commitTries = 4
+	// A commit that certainly did not happen is sent again for so long, for what passes by itself (a slot that moves), and so often where something is to be looked at first.
+	commitWithin = 2 * time.Second
+	commitPause  = 40 * time.Millisecond
+	commitTries  = 4
 	// A replica that has not spoken for this many seconds (it does each second) is not waited for as long as the others.
 	silentReplica = 3
 	silentWait    = 100 * time.Millisecond
@@ -50,12 +52,14 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (store.Committed, err
 	if err != nil {
 		return store.Committed{}, err
 	}
+	until, asked := time.Now().Add(commitWithin), ""
 	for try := 1; ; try++ {
-		word, durability, err := s.attempt(ctx, txn, args)
+		word, durability, err := s.attempt(ctx, txn, args, asked)
+		asked = ""
 		switch {
-		case err != nil && notExecuted(err) && try < commitTries && ctx.Err() == nil:
+		case err != nil && notExecuted(err) && time.Now().Before(until) && ctx.Err() == nil:
 			s.lost(ctx)
-			if !pause(ctx, time.Duration(try)*40*time.Millisecond) {
+			if asked = askedFor(err); asked == "" && !pause(ctx, min(time.Duration(try), 4)*commitPause) {
 				return store.Committed{}, s.fail(ctx, "commit", err)
 			}
 			continue
@@ -139,8 +143,8 @@ func (s *Store) commitArgs(txn store.Txn, birth string) ([]any, error) {
 	return args, nil
 }
 
-// attempt commits once, over one connection. Its error is the client's.
-func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string, store.Durability, error) {
+// attempt commits once, over one connection, to the server that has the scope, or to the one that another has asked to turn to. Its error is the client's.
+func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any, asked string) (string, store.Durability, error) {
 	keys := []string{
 		s.keys.head(txn.Scope), s.keys.docs(txn.Scope), s.keys.log(txn.Scope),
 		s.keys.idem(txn.Scope), s.keys.idemEnd(txn.Scope),
@@ -149,6 +153,9 @@ func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string,
 		keys = append(keys, s.keys.record())
 	}
 	client, err := s.master(ctx, s.writer, keys[0])
+	if asked != "" {
+		client, err = s.at(ctx, asked)
+	}
 	if err != nil {
 		return "", "", err
 	}
@@ -166,6 +173,9 @@ func (s *Store) attempt(ctx context.Context, txn store.Txn, args []any) (string,
 	var config *redis.MapStringStringCmd
 	send := func(whole bool) {
 		_, _ = conn.Pipelined(ctx, func(p redis.Pipeliner) error {
+			if asked != "" {
+				p.Do(ctx, "ASKING") // it holds for the next command
+			}
 			if whole {
 				sent = p.Eval(ctx, commitScript.text, keys, args...)
 			} else {

@@ -88,6 +88,15 @@ func notExecuted(err error) bool {
 	return false
 }
 
+// askedFor is the address that a server asks to turn to for a key that is on its way there; empty for any other error.
+func askedFor(err error) string {
+	if kindOf(err) != "ASK" {
+		return ""
+	}
+	_, addr, _ := strings.Cut(strings.TrimPrefix(err.Error(), "ASK "), " ")
+	return addr
+}
+
 // quiet sends what the client library logs nowhere: this package reports what concerns anyone.
 func quiet() { redis.SetLogger(silence{}) }
 

@@ -26,6 +26,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -259,6 +260,28 @@ func (s *Store) master(ctx context.Context, client redis.UniversalClient, key st
 	default:
 		return nil, fmt.Errorf("redisstore: no client of this kind is made here: %T", client)
 	}
+}
+
+// at returns the client of a cluster's primary at an address. One that is not known yet is as good as one that does not answer.
+func (s *Store) at(ctx context.Context, addr string) (*redis.Client, error) {
+	cluster, ok := s.writer.(*redis.ClusterClient)
+	if !ok {
+		return nil, errors.New("redisstore: there is one server only")
+	}
+	var mu sync.Mutex
+	var found *redis.Client
+	err := cluster.ForEachMaster(ctx, func(_ context.Context, c *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Options().Addr == addr {
+			found = c
+		}
+		return nil
+	})
+	if err == nil && found == nil {
+		err = &net.OpError{Op: "dial", Err: errors.New("redisstore: not a known server of the cluster")}
+	}
+	return found, err
 }
 
 // lost is called when a server of a cluster failed or moved: the client asks anew who has which slot. It does not wait.
