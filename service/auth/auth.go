@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/hex"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,9 @@ type Options struct {
 	// Store keeps sessions, and Sync brings System to where the store stands. Without them there are no sessions.
 	Store Committer
 	Sync  func(context.Context) (*store.State, error)
+	// Uses keeps when tokens were used, also after this process; nil: that is known in memory alone.
+	Uses   Uses
+	Logger *slog.Logger // nil: discards
 }
 
 // Committer is what sessions need of a store.
@@ -62,10 +66,13 @@ func (e *entry) touch(now time.Time) {
 	}
 }
 
-// New makes a Service. It starts nothing.
+// New makes a Service. It starts nothing; [Service.Run] writes down when tokens are used.
 func New(opts Options) *Service {
 	if opts.Clock == nil {
 		opts.Clock = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Service{opts: opts}
 }
