@@ -81,21 +81,10 @@ func (s *Service) ListKeys(ctx context.Context, call Call, project, segment, env
 	if err != nil {
 		return out, err
 	}
-	if err := feature.CheckSide(side); err != nil {
+	state, list, err := s.list(ctx, &call, project, segment, environment, side)
+	if err != nil || list == nil {
 		return out, err
 	}
-	state, err := s.view(ctx, &call, project, policy.SegmentRead, environment)
-	if err != nil {
-		return out, err
-	}
-	if err := s.segmentPlace(state, segment, environment); err != nil {
-		return out, err
-	}
-	e, err := s.newDraft(ctx, &call, project, state).segmentEnvironment(segment, environment)
-	if err != nil || *e.Of(side) == nil {
-		return out, err
-	}
-	list := *e.Of(side)
 	out.Total = int(list.Count)
 	first := 0
 	if page.Cursor != "" {
@@ -122,6 +111,47 @@ func (s *Service) ListKeys(ctx context.Context, call Call, project, segment, env
 		}
 	}
 	return out, nil
+}
+
+// FindKey is the page of a list that has one key alone, or nothing when the list does not have it. It costs one shard, however long the list is.
+func (s *Service) FindKey(ctx context.Context, call Call, project, segment, environment string, side feature.Side, key string) (Paged[string], error) {
+	out := Paged[string]{Items: []string{}}
+	state, list, err := s.list(ctx, &call, project, segment, environment, side)
+	if err != nil || list == nil {
+		return out, err
+	}
+	out.Total = int(list.Count)
+	data, there := state.Get(shardKey(segment, environment, side, compile.Shard(list.Salt, key)))
+	if !there {
+		return out, nil
+	}
+	content, err := feature.Decode[feature.ListShard](data)
+	if err != nil {
+		return out, err
+	}
+	if _, found := slices.BinarySearch(content.Keys, key); found {
+		out.Items = append(out.Items, key)
+	}
+	return out, nil
+}
+
+// list finds one of a segment's lists; nil: it has none on that side.
+func (s *Service) list(ctx context.Context, call *Call, project, segment, environment string, side feature.Side) (*store.State, *feature.List, error) {
+	if err := feature.CheckSide(side); err != nil {
+		return nil, nil, err
+	}
+	state, err := s.view(ctx, call, project, policy.SegmentRead, environment)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.segmentPlace(state, segment, environment); err != nil {
+		return nil, nil, err
+	}
+	e, err := s.newDraft(ctx, call, project, state).segmentEnvironment(segment, environment)
+	if err != nil {
+		return nil, nil, err
+	}
+	return state, *e.Of(side), nil
 }
 
 // PatchSegmentEnvironment is [Service.PatchSegmentEnvironment] in a draft.

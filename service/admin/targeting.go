@@ -50,6 +50,57 @@ func (s *Service) GetTargeting(ctx context.Context, call Call, project, flag, en
 	return out, nil
 }
 
+// maxTargetings bounds the bytes of one page of targetings, of which each may have 256 KiB: a page may be short, with a Next.
+const maxTargetings = 4 << 20
+
+// ListTargetings lists the targeting of every flag in an environment, by flag, archived ones among them.
+func (s *Service) ListTargetings(ctx context.Context, call Call, project, environment string, page Page) (Paged[TargetingView], error) {
+	none := Paged[TargetingView]{Items: []TargetingView{}}
+	state, err := s.view(ctx, &call, project, policy.TargetingRead, environment)
+	if err != nil {
+		return none, err
+	}
+	if _, there := state.Get(environmentKey(environment)); !there {
+		return none, feature.NotFound("environment", environment)
+	}
+	kills := map[string][]string{}
+	for id, data := range state.List(killCollection(environment)) {
+		k, err := feature.Decode[feature.Kill](data)
+		if err != nil {
+			return none, err
+		}
+		if k.Cleared == nil {
+			kills[k.Flag] = append(kills[k.Flag], id)
+		}
+	}
+	limit, err := page.limit()
+	if err != nil {
+		return none, err
+	}
+	out := none
+	bytes := 0
+	for flag, data := range state.List(targetingCollection(environment)) {
+		if page.Cursor != "" && flag <= page.Cursor {
+			continue
+		}
+		if len(out.Items) == limit || bytes > 0 && bytes+len(data) > maxTargetings {
+			out.Next = out.Items[len(out.Items)-1].Flag
+			return out, nil
+		}
+		f, err := read[feature.Flag](state, flagKey(flag), "flag", flag)
+		if err != nil {
+			return none, err
+		}
+		t, err := feature.Decode[feature.Targeting](data)
+		if err != nil {
+			return none, err
+		}
+		bytes += len(data)
+		out.Items = append(out.Items, TargetingView{Targeting: t, Flag: flag, Environment: environment, Archived: f.Archived, Killed: kills[flag] != nil, Kills: kills[flag]})
+	}
+	return out, nil
+}
+
 // PutTargeting replaces a targeting. Rules keep their cohorts by id; a rule without an id gets one. What the server owns may be left out, or has to be as it is.
 func (s *Service) PutTargeting(ctx context.Context, call Call, project, flag, environment string, t feature.Targeting) (feature.Targeting, Written, error) {
 	return s.targetingVerb(ctx, call, project, flag, environment, "targeting.update", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {

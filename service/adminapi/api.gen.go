@@ -615,6 +615,23 @@ type ProjectList struct {
 // RampRequest defines model for RampRequest.
 type RampRequest = admin.RampRequest
 
+// Reference A flag's targeting in an environment, by the first rule that refers, or a segment.
+type Reference struct {
+	Environment string `json:"environment,omitempty,omitzero"`
+	Flag        string `json:"flag,omitempty,omitzero"`
+
+	// Rule A rule's id.
+	Rule    string `json:"rule,omitempty,omitzero"`
+	Segment string `json:"segment,omitempty,omitzero"`
+}
+
+// ReferenceList defines model for ReferenceList.
+type ReferenceList struct {
+	// Items At most 1,000.
+	Items     []Reference `json:"items"`
+	Truncated bool        `json:"truncated,omitempty,omitzero"`
+}
+
 // RestoreRequest Without flag and environment everything that the revision changed.
 type RestoreRequest struct {
 	Environment string `json:"environment,omitempty,omitzero"`
@@ -714,6 +731,12 @@ type StreamedEvent struct {
 // Targeting defines model for Targeting.
 type Targeting = targetingBody
 
+// TargetingList defines model for TargetingList.
+type TargetingList struct {
+	Items []Targeting `json:"items"`
+	Next  string      `json:"next,omitempty,omitzero"`
+}
+
 // Token defines model for Token.
 type Token = feature.Token
 
@@ -781,6 +804,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for ifMatch.
 type IfMatch = string
+
+// KeyParam defines model for keyParam.
+type KeyParam = string
 
 // KillId defines model for killId.
 type KillId = string
@@ -932,6 +958,15 @@ type PatchEnvironmentParams struct {
 
 	// IdempotencyKey At most 128 printable characters; kept for 24 hours.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListTargetingsParams defines parameters for ListTargetings.
+type ListTargetingsParams struct {
+	// Limit At most this many items, 1…1,000 (default 100).
+	Limit LimitParam `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next` of the page before.
+	Cursor CursorParam `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // StreamEventsParams defines parameters for StreamEvents.
@@ -1254,6 +1289,9 @@ type GetSegmentListParams struct {
 
 	// Cursor `next` of the page before.
 	Cursor CursorParam `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Key This key alone, exactly: one item when the list has it, else none.
+	Key KeyParam `form:"key,omitempty" json:"key,omitempty,omitzero"`
 }
 
 // EditSegmentListParams defines parameters for EditSegmentList.
@@ -1563,6 +1601,9 @@ type ServerInterface interface {
 	// PatchEnvironment Change an environment
 	// (PATCH /v1/projects/{project}/environments/{environment})
 	PatchEnvironment(ctx echo.Context, project ProjectKey, environment EnvironmentKey, params PatchEnvironmentParams) error
+	// ListTargetings Every flag's targeting in an environment, archived flags among them
+	// (GET /v1/projects/{project}/environments/{environment}/targetings)
+	ListTargetings(ctx echo.Context, project ProjectKey, environment EnvironmentKey, params ListTargetingsParams) error
 	// StreamEvents Changes as they arrive, as server-sent events
 	// (GET /v1/projects/{project}/events)
 	StreamEvents(ctx echo.Context, project ProjectKey, params StreamEventsParams) error
@@ -1680,6 +1721,9 @@ type ServerInterface interface {
 	// EditSegmentList Add keys to a list and remove keys from it
 	// (POST /v1/projects/{project}/segments/{segment}/environments/{environment}/lists/{side})
 	EditSegmentList(ctx echo.Context, project ProjectKey, segment SegmentKey, environment EnvironmentKey, side SideParam, params EditSegmentListParams) error
+	// ListSegmentReferences Who refers to a segment, and keeps it from being deleted
+	// (GET /v1/projects/{project}/segments/{segment}/references)
+	ListSegmentReferences(ctx echo.Context, project ProjectKey, segment SegmentKey) error
 	// ListTokens The project's tokens, without secrets
 	// (GET /v1/projects/{project}/tokens)
 	ListTokens(ctx echo.Context, project ProjectKey) error
@@ -2217,6 +2261,46 @@ func (w *ServerInterfaceWrapper) PatchEnvironment(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PatchEnvironment(ctx, project, environment, params)
+	return err
+}
+
+// ListTargetings converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTargetings(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project" -------------
+	var project ProjectKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project", ctx.Param("project"), &project, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project: %s", err))
+	}
+
+	// ------------- Path parameter "environment" -------------
+	var environment EnvironmentKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "environment", ctx.Param("environment"), &environment, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTargetingsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTargetings(ctx, project, environment, params)
 	return err
 }
 
@@ -4303,6 +4387,13 @@ func (w *ServerInterfaceWrapper) GetSegmentList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
 	}
 
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", ctx.QueryParams(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetSegmentList(ctx, project, segment, environment, side, params)
 	return err
@@ -4386,6 +4477,30 @@ func (w *ServerInterfaceWrapper) EditSegmentList(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.EditSegmentList(ctx, project, segment, environment, side, params)
+	return err
+}
+
+// ListSegmentReferences converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSegmentReferences(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project" -------------
+	var project ProjectKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project", ctx.Param("project"), &project, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project: %s", err))
+	}
+
+	// ------------- Path parameter "segment" -------------
+	var segment SegmentKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "segment", ctx.Param("segment"), &segment, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter segment: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSegmentReferences(ctx, project, segment)
 	return err
 }
 
@@ -4985,6 +5100,15 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			handle: wrapper.PatchEnvironment,
 		},
 		{
+			ID: "ListTargetings", Method: "GET", Path: "/v1/projects/{project}/environments/{environment}/targetings", Route: "/v1/projects/:project/environments/:environment/targetings",
+			Action: policy.Action("targeting.read"), Later: false,
+			Open:   false,
+			Bodies: []string{},
+			Query:  []string{"limit", "cursor"},
+			Match:  false,
+			handle: wrapper.ListTargetings,
+		},
+		{
 			ID: "ListSegments", Method: "GET", Path: "/v1/projects/{project}/segments", Route: "/v1/projects/:project/segments",
 			Action: policy.Action("segment.read"), Later: false,
 			Open:   false,
@@ -5039,6 +5163,15 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			handle: wrapper.PutSegment,
 		},
 		{
+			ID: "ListSegmentReferences", Method: "GET", Path: "/v1/projects/{project}/segments/{segment}/references", Route: "/v1/projects/:project/segments/:segment/references",
+			Action: policy.Action("segment.read"), Later: false,
+			Open:   false,
+			Bodies: []string{},
+			Query:  []string{},
+			Match:  false,
+			handle: wrapper.ListSegmentReferences,
+		},
+		{
 			ID: "GetSegmentEnvironment", Method: "GET", Path: "/v1/projects/{project}/segments/{segment}/environments/{environment}", Route: "/v1/projects/:project/segments/:segment/environments/:environment",
 			Action: policy.Action("segment.read"), Later: false,
 			Open:   false,
@@ -5061,7 +5194,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Action: policy.Action("segment.read"), Later: false,
 			Open:   false,
 			Bodies: []string{},
-			Query:  []string{"limit", "cursor"},
+			Query:  []string{"limit", "cursor", "key"},
 			Match:  false,
 			handle: wrapper.GetSegmentList,
 		},
@@ -6029,6 +6162,47 @@ type PatchEnvironmentdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchEnvironmentdefaultApplicationProblemPlusJSONResponse) VisitPatchEnvironmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTargetingsRequestObject struct {
+	Project     ProjectKey     `json:"project"`
+	Environment EnvironmentKey `json:"environment"`
+	Params      ListTargetingsParams
+}
+
+type ListTargetingsResponseObject interface {
+	VisitListTargetingsResponse(w http.ResponseWriter) error
+}
+
+type ListTargetings200JSONResponse TargetingList
+
+func (response ListTargetings200JSONResponse) VisitListTargetingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTargetingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTargetingsdefaultApplicationProblemPlusJSONResponse) VisitListTargetingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7905,6 +8079,46 @@ func (response EditSegmentListdefaultApplicationProblemPlusJSONResponse) VisitEd
 	return err
 }
 
+type ListSegmentReferencesRequestObject struct {
+	Project ProjectKey `json:"project"`
+	Segment SegmentKey `json:"segment"`
+}
+
+type ListSegmentReferencesResponseObject interface {
+	VisitListSegmentReferencesResponse(w http.ResponseWriter) error
+}
+
+type ListSegmentReferences200JSONResponse ReferenceList
+
+func (response ListSegmentReferences200JSONResponse) VisitListSegmentReferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSegmentReferencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSegmentReferencesdefaultApplicationProblemPlusJSONResponse) VisitListSegmentReferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTokensRequestObject struct {
 	Project ProjectKey `json:"project"`
 }
@@ -8608,6 +8822,9 @@ type StrictServerInterface interface {
 	// PatchEnvironment Change an environment
 	// (PATCH /v1/projects/{project}/environments/{environment})
 	PatchEnvironment(ctx context.Context, request PatchEnvironmentRequestObject) (PatchEnvironmentResponseObject, error)
+	// ListTargetings Every flag's targeting in an environment, archived flags among them
+	// (GET /v1/projects/{project}/environments/{environment}/targetings)
+	ListTargetings(ctx context.Context, request ListTargetingsRequestObject) (ListTargetingsResponseObject, error)
 	// StreamEvents Changes as they arrive, as server-sent events
 	// (GET /v1/projects/{project}/events)
 	StreamEvents(ctx context.Context, request StreamEventsRequestObject) (StreamEventsResponseObject, error)
@@ -8725,6 +8942,9 @@ type StrictServerInterface interface {
 	// EditSegmentList Add keys to a list and remove keys from it
 	// (POST /v1/projects/{project}/segments/{segment}/environments/{environment}/lists/{side})
 	EditSegmentList(ctx context.Context, request EditSegmentListRequestObject) (EditSegmentListResponseObject, error)
+	// ListSegmentReferences Who refers to a segment, and keeps it from being deleted
+	// (GET /v1/projects/{project}/segments/{segment}/references)
+	ListSegmentReferences(ctx context.Context, request ListSegmentReferencesRequestObject) (ListSegmentReferencesResponseObject, error)
 	// ListTokens The project's tokens, without secrets
 	// (GET /v1/projects/{project}/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -9308,6 +9528,33 @@ func (sh *strictHandler) PatchEnvironment(ctx echo.Context, project ProjectKey, 
 		return err
 	} else if validResponse, ok := response.(PatchEnvironmentResponseObject); ok {
 		return validResponse.VisitPatchEnvironmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTargetings operation middleware
+func (sh *strictHandler) ListTargetings(ctx echo.Context, project ProjectKey, environment EnvironmentKey, params ListTargetingsParams) error {
+	var request ListTargetingsRequestObject
+
+	request.Project = project
+	request.Environment = environment
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTargetings(ctx.Request().Context(), request.(ListTargetingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTargetings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTargetingsResponseObject); ok {
+		return validResponse.VisitListTargetingsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11034,6 +11281,32 @@ func (sh *strictHandler) EditSegmentList(ctx echo.Context, project ProjectKey, s
 		return err
 	} else if validResponse, ok := response.(EditSegmentListResponseObject); ok {
 		return validResponse.VisitEditSegmentListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSegmentReferences operation middleware
+func (sh *strictHandler) ListSegmentReferences(ctx echo.Context, project ProjectKey, segment SegmentKey) error {
+	var request ListSegmentReferencesRequestObject
+
+	request.Project = project
+	request.Segment = segment
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSegmentReferences(ctx.Request().Context(), request.(ListSegmentReferencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSegmentReferences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSegmentReferencesResponseObject); ok {
+		return validResponse.VisitListSegmentReferencesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

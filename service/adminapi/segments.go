@@ -46,6 +46,16 @@ func (s *server) DeleteSegment(ctx context.Context, r DeleteSegmentRequestObject
 	return DeleteSegment204Response{}, err
 }
 
+// ListSegmentReferences implements [StrictServerInterface].
+func (s *server) ListSegmentReferences(ctx context.Context, r ListSegmentReferencesRequestObject) (ListSegmentReferencesResponseObject, error) {
+	found, more, err := s.opts.Admin.SegmentReferences(ctx, callOf(ctx, ""), r.Project, r.Segment, feature.MaxBulk)
+	out := ListSegmentReferences200JSONResponse{Items: make([]Reference, len(found)), Truncated: more}
+	for i, f := range found {
+		out.Items[i] = Reference{Flag: f.Flag, Environment: f.Environment, Rule: f.Rule, Segment: f.Segment}
+	}
+	return out, err
+}
+
 // GetSegmentEnvironment implements [StrictServerInterface].
 func (s *server) GetSegmentEnvironment(ctx context.Context, r GetSegmentEnvironmentRequestObject) (GetSegmentEnvironmentResponseObject, error) {
 	e, err := s.opts.Admin.GetSegmentEnvironment(ctx, callOf(ctx, ""), r.Project, r.Segment, r.Environment)
@@ -62,8 +72,12 @@ func (s *server) PatchSegmentEnvironment(ctx context.Context, r PatchSegmentEnvi
 
 // GetSegmentList implements [StrictServerInterface].
 func (s *server) GetSegmentList(ctx context.Context, r GetSegmentListRequestObject) (GetSegmentListResponseObject, error) {
-	side := feature.Side(r.Side)
-	list, err := s.opts.Admin.ListKeys(ctx, callOf(ctx, ""), r.Project, r.Segment, r.Environment, side, page(r.Params.Limit, r.Params.Cursor))
+	side, call := feature.Side(r.Side), callOf(ctx, "")
+	if key := r.Params.Key; key != "" {
+		found, err := s.opts.Admin.FindKey(ctx, call, r.Project, r.Segment, r.Environment, side, key)
+		return GetSegmentList200JSONResponse{Items: found.Items, Total: found.Total}, err
+	}
+	list, err := s.opts.Admin.ListKeys(ctx, call, r.Project, r.Segment, r.Environment, side, page(r.Params.Limit, r.Params.Cursor))
 	return GetSegmentList200JSONResponse{Items: list.Items, Next: list.Next, Total: list.Total}, err
 }
 

@@ -11,8 +11,22 @@ import (
 // GetTargeting implements [StrictServerInterface].
 func (s *server) GetTargeting(ctx context.Context, r GetTargetingRequestObject) (GetTargetingResponseObject, error) {
 	v, err := s.opts.Admin.GetTargeting(ctx, callOf(ctx, ""), r.Project, r.Flag, r.Environment)
-	body := targetingBody{Targeting: v.Targeting, Flag: v.Flag, Environment: v.Environment, Archived: v.Archived, Killed: v.Killed, Kills: v.Kills}
-	return GetTargeting200JSONResponse{Body: body, Headers: GetTargeting200ResponseHeaders{ETag: etag(v.Version)}}, err
+	return GetTargeting200JSONResponse{Body: viewed(&v), Headers: GetTargeting200ResponseHeaders{ETag: etag(v.Version)}}, err
+}
+
+// viewed is a targeting as it is read.
+func viewed(v *admin.TargetingView) targetingBody {
+	return targetingBody{Targeting: v.Targeting, Flag: v.Flag, Environment: v.Environment, Archived: v.Archived, Killed: v.Killed, Kills: v.Kills}
+}
+
+// ListTargetings implements [StrictServerInterface].
+func (s *server) ListTargetings(ctx context.Context, r ListTargetingsRequestObject) (ListTargetingsResponseObject, error) {
+	list, err := s.opts.Admin.ListTargetings(ctx, callOf(ctx, ""), r.Project, r.Environment, page(r.Params.Limit, r.Params.Cursor))
+	out := ListTargetings200JSONResponse{Items: make([]Targeting, len(list.Items)), Next: list.Next}
+	for i := range list.Items {
+		out.Items[i] = viewed(&list.Items[i])
+	}
+	return out, err
 }
 
 // PutTargeting implements [StrictServerInterface].

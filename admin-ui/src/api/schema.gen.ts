@@ -143,6 +143,29 @@ export interface paths {
         patch: operations["PatchEnvironment"];
         trace?: never;
     };
+    "/v1/projects/{project}/environments/{environment}/targetings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["projectKey"];
+                environment: components["parameters"]["environmentKey"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Every flag's targeting in an environment, archived flags among them
+         * @description A page has at most 4 MiB of targetings: it may be shorter than `limit` and still have a `next`.
+         */
+        get: operations["ListTargetings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project}/segments": {
         parameters: {
             query?: never;
@@ -184,6 +207,26 @@ export interface paths {
         head?: never;
         /** Change a segment */
         patch: operations["PatchSegment"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/segments/{segment}/references": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["projectKey"];
+                segment: components["parameters"]["segmentKey"];
+            };
+            cookie?: never;
+        };
+        /** Who refers to a segment, and keeps it from being deleted */
+        get: operations["ListSegmentReferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/projects/{project}/segments/{segment}/environments/{environment}": {
@@ -1106,6 +1149,10 @@ export interface components {
             /** @enum {string} */
             readonly durability?: "confirmed" | "unconfirmed";
         };
+        TargetingList: {
+            items: components["schemas"]["Targeting"][];
+            next?: string;
+        };
         RuleOrder: {
             /** @description Every rule id once. */
             order: string[];
@@ -1314,6 +1361,19 @@ export interface components {
             items: string[];
             next?: string;
             total?: number;
+        };
+        /** @description A flag's targeting in an environment, by the first rule that refers, or a segment. */
+        Reference: {
+            flag?: string;
+            environment?: string;
+            /** @description A rule's id. */
+            rule?: string;
+            segment?: string;
+        };
+        ReferenceList: {
+            /** @description At most 1,000. */
+            items: components["schemas"]["Reference"][];
+            truncated?: boolean;
         };
         ListEdit: {
             /** @description Of a new list; targetingKey by default. */
@@ -1539,6 +1599,8 @@ export interface components {
         cursorParam: string;
         /** @description Part of a key, name or description. */
         qParam: string;
+        /** @description This key alone, exactly: one item when the list has it, else none. */
+        keyParam: string;
         tagParam: string;
         typeParam: string;
         kindParam: string;
@@ -1967,6 +2029,35 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    ListTargetings: {
+        parameters: {
+            query?: {
+                /** @description At most this many items, 1…1,000 (default 100). */
+                limit?: components["parameters"]["limitParam"];
+                /** @description `next` of the page before. */
+                cursor?: components["parameters"]["cursorParam"];
+            };
+            header?: never;
+            path: {
+                project: components["parameters"]["projectKey"];
+                environment: components["parameters"]["environmentKey"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description TargetingList */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TargetingList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     ListSegments: {
         parameters: {
             query?: {
@@ -2156,6 +2247,30 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    ListSegmentReferences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["projectKey"];
+                segment: components["parameters"]["segmentKey"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ReferenceList */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReferenceList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     GetSegmentEnvironment: {
         parameters: {
             query?: never;
@@ -2223,6 +2338,8 @@ export interface operations {
                 limit?: components["parameters"]["limitParam"];
                 /** @description `next` of the page before. */
                 cursor?: components["parameters"]["cursorParam"];
+                /** @description This key alone, exactly: one item when the list has it, else none. */
+                key?: components["parameters"]["keyParam"];
             };
             header?: never;
             path: {
