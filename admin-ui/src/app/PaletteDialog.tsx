@@ -44,6 +44,7 @@ export function PaletteDialog({ onClose }: { onClose: () => void }) {
             <SearchIcon />
             <input
               data-autofocus
+              autoFocus // at once, not with the focus trap a moment later: whoever types right after ⌘K would lose the first letters
               className={classes.input}
               role="combobox"
               aria-expanded="true"

@@ -1,21 +1,20 @@
 import { useMediaQuery } from '@mantine/hooks'
 import { useQueryClient } from '@tanstack/react-query'
 import { Outlet, getRouteApi, useMatches, useNavigate, useRouter } from '@tanstack/react-router'
-import { Suspense, lazy, useEffect, useState } from 'react'
+import { useEffect, useState } from 'react'
+import { KillDialog } from '../components/KillDialog'
 import { killing } from '../components/killing'
 import { useStore } from '../components/external'
 import { Toasts } from '../components/Toasts'
 import { type Environment, defaultEnvironment, rememberEnvironment, useEnvironments } from './environment'
 import { follow } from './live'
+import { PaletteDialog } from './PaletteDialog'
 import { palette } from './palette'
 import { BottomBar, Rail } from './rail'
 import { session, useSession } from './session'
 import classes from './shell.module.css'
 import { LostBanner, StatusLine } from './status'
 import { TopBar } from './topbar'
-
-const KillDialog = lazy(() => import('../components/KillDialog').then((module) => ({ default: module.KillDialog })))
-const Palette = lazy(() => import('./PaletteDialog').then((module) => ({ default: module.PaletteDialog })))
 
 const route = getRouteApi('/p/$project')
 
@@ -48,19 +47,15 @@ export function Shell() {
   )
 }
 
-// Hosted dialogs are loaded when first asked for; the kill dialog soon after the start, since nobody should wait for it.
+// Hosted dialogs belong to the frame, and come with it: the kill must be at hand also when nothing more can be loaded.
 function Hosted() {
   const target = useStore(killing)
   const searching = useStore(palette)
-  useEffect(() => {
-    const id = window.setTimeout(() => void import('../components/KillDialog'), 1500)
-    return () => window.clearTimeout(id)
-  }, [])
   return (
-    <Suspense>
+    <>
       {target && <KillDialog target={target} onClose={() => killing.set(undefined)} />}
-      {searching && <Palette onClose={() => palette.set(false)} />}
-    </Suspense>
+      {searching && <PaletteDialog onClose={() => palette.set(false)} />}
+    </>
   )
 }
 
