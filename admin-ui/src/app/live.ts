@@ -1,11 +1,10 @@
 import type { QueryClient } from '@tanstack/react-query'
-import type { Schemas } from '../api/client'
 import { refreshFlags } from '../api/flags'
 import { keys } from '../api/queries'
 import { makeStore, useStore } from '../components/external'
 import { session } from './session'
 import { type ServerEvent, sseParser } from './sse'
-import { staleAfter } from './stale'
+import { type Entry, staleAfter } from './stale'
 
 // Live is the state of the one event stream: what is on screen is current while it is live.
 export type Live =
@@ -67,7 +66,7 @@ export function follow(project: string, queries: QueryClient): { stop: () => voi
     state.set({ kind: 'live', revision })
     if (event === 'reset') void queries.invalidateQueries({ queryKey: keys.all(project) })
     if (event !== 'change') return
-    const stale = staleAfter(JSON.parse(data) as Schemas['LogEntry'])
+    const stale = staleAfter(JSON.parse(data) as Entry)
     if (stale === undefined) {
       void queries.invalidateQueries({ queryKey: keys.all(project) })
       return

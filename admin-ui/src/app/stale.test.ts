@@ -1,34 +1,31 @@
 import { describe, expect, it } from 'vitest'
 import { staleAfter } from './stale'
 
-const entry = (target: string, ...documents: string[]) => ({
-  revision: 3,
-  epoch: 1,
-  at: '2026-11-25T17:23:44Z',
-  actor: 'token:a',
-  verb: 'kill',
-  target,
-  changes: documents.map((document) => ({ document })),
-})
+const change = (kind: string, key: string, environment?: string) => ({ kind, key, environment })
 const always = [['log'], ['instances']]
 
 describe('staleAfter', () => {
   it('names the flag that was ramped', () =>
-    expect(staleAfter(entry('flag/new-checkout@production', 'targeting/production/new-checkout'))).toEqual({
+    expect(staleAfter({ changes: [change('targeting', 'new-checkout', 'production')] })).toEqual({
       flags: ['new-checkout'],
-      keys: [...always, ['targeting', 'new-checkout', 'production']],
+      keys: [...always, ['flag', 'new-checkout'], ['targeting', 'new-checkout', 'production'], ['targetings', 'production']],
     }))
-  it('finds the flag of a kill in its target', () =>
-    expect(staleAfter(entry('flag/new-checkout@staging', 'kill/staging/01M8'))).toEqual({
-      flags: ['new-checkout'],
-      keys: [...always, ['kills', 'new-checkout'], ['targeting', 'new-checkout']],
+  it('names every flag that was killed by a tag', () =>
+    expect(staleAfter({ changes: [change('kill', 'a', 'staging'), change('kill', 'b', 'staging')] })?.flags).toEqual(['a', 'b']))
+  it('names everything once', () =>
+    expect(staleAfter({ changes: [change('flag', 'a'), change('targeting', 'a', 'x'), change('targeting', 'a', 'y')] })).toEqual({
+      flags: ['a'],
+      keys: [...always, ['flag', 'a'], ['targeting', 'a', 'x'], ['targetings', 'x'], ['targeting', 'a', 'y'], ['targetings', 'y']],
     }))
-  it('names a flag once', () => expect(staleAfter(entry('flag/a', 'flag/a', 'targeting/x/a', 'targeting/y/a'))?.flags).toEqual(['a']))
-  it('knows segments', () => expect(staleAfter(entry('segment/beta', 'segment/beta'))).toEqual({ flags: [], keys: [...always, ['segments'], ['segment']] }))
+  it('knows segments, their lists and tokens', () =>
+    expect(staleAfter({ changes: [change('segment', 'beta'), change('segmentEnvironment', 'beta', 'x'), change('token', 't')] })).toEqual({
+      flags: [],
+      keys: [...always, ['segments'], ['segment', 'beta'], ['tokens']],
+    }))
   it.each([
-    ['a kill by tag', entry('tag/pay@production', 'kill/production/01M8')],
-    ['an environment', entry('environment/qa', 'environment/qa', 'targeting/qa/a')],
-    ['what does not exist yet', entry('thing/x', 'thing/x')],
-    ['a change without documents', entry('project/shop')],
+    ['an environment', { changes: [change('environment', 'qa'), change('targeting', 'a', 'qa')] }],
+    ['what does not exist yet', { changes: [change('thing', 'x')] }],
+    ['a change without documents', {}],
+    ['a change that is told in part', { changes: [change('flag', 'a')], truncated: true }],
   ])('%s makes everything stale', (_, given) => expect(staleAfter(given)).toBeUndefined())
 })

@@ -1,45 +1,47 @@
-import type { Schemas } from '../api/client'
+// Entry is what is needed of a log entry here: its documents, without their contents.
+export type Entry = { changes?: readonly { kind: string; key: string; environment?: string }[]; truncated?: boolean }
 
 // Stale is what a change made stale: flags by key, and query keys below the project's.
 export type Stale = { flags: string[]; keys: (readonly string[])[] }
 
-// staleAfter reads a log entry as the event stream sends it: its documents without their contents. What it does not know makes everything
-// stale (undefined): rather a load too much than a wrong screen.
-export function staleAfter(entry: Schemas['LogEntry']): Stale | undefined {
+// staleAfter reads a log entry as the event stream sends it. What it does not know makes everything stale (undefined): rather a load too much than
+// a wrong screen.
+export function staleAfter({ changes = [], truncated }: Entry): Stale | undefined {
+  if (truncated || changes.length === 0) return undefined
   const flags = new Set<string>()
-  const keys: (readonly string[])[] = [['log'], ['instances']]
-  const documents = entry.changes ?? []
-  if (documents.length === 0) return undefined
-  for (const { document } of documents) {
-    const [collection, ...id] = document.split('/')
-    const last = id.at(-1)
-    switch (collection) {
+  const keys = new Map<string, readonly string[]>()
+  const add = (...key: string[]) => keys.set(key.join('/'), key)
+  add('log')
+  add('instances')
+  for (const { kind, key, environment = '' } of changes) {
+    switch (kind) {
       case 'flag':
-        if (last === undefined) return undefined
-        flags.add(last)
-        keys.push(['flag', last])
+        flags.add(key)
+        add('flag', key)
         break
-      case 'targeting': {
-        const [environment, flag] = id
-        if (environment === undefined || flag === undefined) return undefined
-        flags.add(flag)
-        keys.push(['targeting', flag, environment])
+      case 'targeting':
+        flags.add(key)
+        add('flag', key)
+        add('targeting', key, environment)
+        add('targetings', environment)
         break
-      }
-      case 'kill': {
-        const flag = /^flag\/(.+)@/.exec(entry.target)?.[1]
-        if (flag === undefined) return undefined // by tag, or a restore
-        flags.add(flag)
-        keys.push(['kills', flag], ['targeting', flag])
+      case 'kill':
+        flags.add(key)
+        add('flag', key)
+        add('kills', key, environment)
+        add('targeting', key, environment)
         break
-      }
       case 'segment':
-      case 'segmentlist':
-        keys.push(['segments'], ['segment'])
+      case 'segmentEnvironment':
+        add('segments')
+        add('segment', key)
+        break
+      case 'token':
+        add('tokens')
         break
       default:
         return undefined
     }
   }
-  return { flags: [...flags], keys }
+  return { flags: [...flags], keys: [...keys.values()] }
 }

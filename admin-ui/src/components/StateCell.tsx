@@ -37,7 +37,7 @@ export function StateCell({ of, now }: { of: StateOf | undefined; now: number })
 
 function words({ state, exposure = 0, rules = 0 }: StateOf): string {
   if (state === 'rules') return plural(rules, 'rule')
-  if (state === 'on') return exposure > 0 ? 'On' : 'On, serves off'
+  if (state === 'on') return exposure > 0 ? 'On' : 'Off variant'
   return `${formatPercent(exposure)} %`
 }
 
