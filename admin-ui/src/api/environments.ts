@@ -1,6 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
 import type { Targeting } from '../lib/model'
-import { each } from '../screens/environments/compare'
 import { type Schemas, ask, change, client, ifMatch, once } from './client'
 import { reasonQuery } from './reason'
 
@@ -38,7 +37,7 @@ export interface Placed {
   archived: boolean
 }
 
-/** Every flag's targeting in an environment, by flag. */
+/** Every flag's targeting in an environment, by flag, archived ones among them. */
 export function targetingsQuery(project: string, environment: string) {
   return queryOptions({
     queryKey: ['p', project, 'targetings', environment] as const,
@@ -46,16 +45,16 @@ export function targetingsQuery(project: string, environment: string) {
       const found = new Map<string, Placed>()
       let cursor: string | undefined
       do {
-        const page = await ask(client.GET('/v1/projects/{project}/flags', { params: { path: { project }, query: { limit: 1000, cursor } }, signal }))
-        await each(page.items, 6, signal, async ({ flag }) => {
-          const t = await ask(
-            client.GET('/v1/projects/{project}/flags/{flag}/environments/{environment}', { params: { path: { project, flag: flag.key, environment } }, signal }),
-          )
-          found.set(flag.key, { flag: flag.key, targeting: t as Targeting, killed: t.killed ?? false, archived: t.archived ?? false })
-        })
+        const page = await ask(
+          client.GET('/v1/projects/{project}/environments/{environment}/targetings', { params: { path: { project, environment }, query: { limit: 1000, cursor } }, signal }),
+        )
+        for (const t of page.items) {
+          const flag = t.flag ?? ''
+          found.set(flag, { flag, targeting: t as Targeting, killed: t.killed ?? false, archived: t.archived ?? false })
+        }
         cursor = page.next || undefined
       } while (cursor)
-      return new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      return found
     },
   })
 }

@@ -63,6 +63,31 @@ export function listQuery(project: string, segment: string, environment: string,
   })
 }
 
+/** Whether a list has a key, exactly. */
+export function listedQuery(project: string, segment: string, environment: string, side: Side, key: string) {
+  return queryOptions({
+    queryKey: [...keys.segment(project, segment), 'environment', environment, side, 'key', key] as const,
+    queryFn: async ({ signal }) => {
+      const found = await ask(
+        client.GET('/v1/projects/{project}/segments/{segment}/environments/{environment}/lists/{side}', {
+          params: { path: { project, segment, environment, side }, query: { key } },
+          signal,
+        }),
+      )
+      return found.items.length > 0
+    },
+  })
+}
+
+/** Who refers to a segment, and keeps it from being deleted. */
+export function referencesQuery(project: string, segment: string) {
+  return queryOptions({
+    queryKey: ['p', project, 'references', segment] as const,
+    queryFn: ({ signal }) => ask(client.GET('/v1/projects/{project}/segments/{segment}/references', { params: { path: { project, segment } }, signal })),
+    staleTime: 0,
+  })
+}
+
 export function createSegment(project: string, segment: Segment, reason: string) {
   return change(client.POST('/v1/projects/{project}/segments', { params: { path: { project }, query: reasonQuery(reason), header: once() }, body: segment as Schemas['Segment'] }))
 }
