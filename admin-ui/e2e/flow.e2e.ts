@@ -43,7 +43,7 @@ describe.each(['local', 'redis'] as const)('on %s', (kind) => {
 
     // target
     await state(ann.page, 'Production').click()
-    await ann.page.getByRole('switch', { name: 'Targeting is on' }).check()
+    await ann.page.getByRole('switch', { name: 'Targeting is on' }).press('Space')
     await ann.page.getByRole('button', { name: 'Add a rule' }).click()
     const condition = ann.page.getByRole('group', { name: 'Condition of rule 1' })
     await condition.getByLabel('Attribute', { exact: true }).fill('plan')
