@@ -63,11 +63,11 @@ func (tokensListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	resp, err := api.do(a.ctx, request{method: http.MethodGet, path: path})
+	body, err := allPages(a, api, request{method: http.MethodGet, path: path, query: url.Values{}})
 	if err != nil {
 		return err
 	}
-	return show(a, resp.body, func(w io.Writer, list struct {
+	return show(a, body, func(w io.Writer, list struct {
 		Items []struct {
 			ID          string    `json:"id"`
 			Name        string    `json:"name"`
@@ -76,11 +76,12 @@ func (tokensListCmd) Run(a *app) error {
 			Environment string    `json:"environment"`
 			Expires     time.Time `json:"expires"`
 			RevokedAt   time.Time `json:"revokedAt"`
+			LastUsed    time.Time `json:"lastUsed"`
 		} `json:"items"`
 	}) {
-		row(w, "ID", "NAME", "KIND", "ROLE", "ENVIRONMENT", "EXPIRES", "REVOKED")
+		row(w, "ID", "NAME", "KIND", "ROLE", "ENVIRONMENT", "LAST USED", "EXPIRES", "REVOKED")
 		for _, t := range list.Items {
-			row(w, t.ID, t.Name, t.Kind, t.Role, t.Environment, when(t.Expires), when(t.RevokedAt))
+			row(w, t.ID, t.Name, t.Kind, t.Role, t.Environment, when(t.LastUsed), when(t.Expires), when(t.RevokedAt))
 		}
 	})
 }

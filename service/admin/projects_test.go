@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -202,13 +203,21 @@ func TestTokens(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, made.Secret)
 	require.Empty(t, made.Token.SecretHash, "a hash is never shown")
-	list, err := w.a.ListTokens(w.ctx, root(), "shop")
+	used := w.clock.Now()
+	w.a.opts.LastUsed = func(context.Context) (map[string]time.Time, error) {
+		return map[string]time.Time{made.Token.ID: used}, feature.Unavailable(nil, "the others do not answer")
+	}
+	list, err := w.a.ListTokens(w.ctx, root(), "shop", Page{})
 	require.NoError(t, err)
-	require.Len(t, list, 1)
-	require.Empty(t, list[0].SecretHash)
-	system, err := w.a.ListTokens(w.ctx, root(), "")
+	require.Len(t, list.Items, 1)
+	require.Empty(t, list.Items[0].SecretHash)
+	require.Equal(t, used, list.Items[0].LastUsed)
+	got, err := w.a.GetToken(w.ctx, root(), "shop", made.Token.ID)
 	require.NoError(t, err)
-	require.Empty(t, system)
+	require.Equal(t, used, got.LastUsed)
+	system, err := w.a.ListTokens(w.ctx, root(), "", Page{})
+	require.NoError(t, err)
+	require.Empty(t, system.Items)
 
 	for name, bad := range map[string]feature.Token{
 		"an SDK's without an environment": {Name: "x", Kind: "server", Project: "shop"},

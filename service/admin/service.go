@@ -44,9 +44,11 @@ type Options struct {
 	// while the first load is not done. It is called often and concurrently, and has to be cheap.
 	Mirrors func(ctx context.Context, scope string) (Mirror, error)
 	Mint    func(kind policy.Kind) (Minted, error) // makes tokens; nil: token verbs fail
-	Clock   func() time.Time                       // nil: time.Now
-	Random  io.Reader                              // nil: crypto/rand
-	Logger  *slog.Logger                           // nil: discards
+	// LastUsed says when tokens were last used, by id, as far as that is known also when there is an error. nil: nobody knows.
+	LastUsed func(ctx context.Context) (map[string]time.Time, error)
+	Clock    func() time.Time // nil: time.Now
+	Random   io.Reader        // nil: crypto/rand
+	Logger   *slog.Logger     // nil: discards
 	// CommitTimeout bounds one attempt to commit, so that a store that hangs does not hold up the kills behind it. Zero: 5 s.
 	CommitTimeout time.Duration
 }

@@ -18,23 +18,35 @@ type NewToken struct {
 }
 
 // ListTokens lists a project's tokens by id, without their hashes; for the empty project, those of the whole installation.
-func (s *Service) ListTokens(ctx context.Context, call Call, project string) ([]feature.Token, error) {
+func (s *Service) ListTokens(ctx context.Context, call Call, project string, page Page) (Paged[feature.Token], error) {
 	state, err := s.tokens(ctx, &call, policy.TokenRead, project, call.Principal.Environment)
 	if err != nil {
-		return nil, err
+		return Paged[feature.Token]{}, err
 	}
-	out := []feature.Token{}
-	for _, data := range state.List(collToken) {
+	out, err := paginate(state.List(collToken), page, func(_ string, data []byte) (feature.Token, bool, error) {
 		t, err := feature.Decode[feature.Token](data)
-		if err != nil {
-			return nil, err
-		}
-		if t.Project != project || policy.Can(call.Principal, policy.TokenRead, policy.Resource{Project: project, Environment: t.Environment}) != nil {
-			continue
-		}
-		out = append(out, t.Public())
+		shown := err == nil && t.Project == project &&
+			policy.Can(call.Principal, policy.TokenRead, policy.Resource{Project: project, Environment: t.Environment}) == nil
+		return t.Public(), shown, err
+	})
+	if err == nil {
+		s.used(ctx, out.Items)
 	}
-	return out, nil
+	return out, err
+}
+
+// used notes when tokens were last used.
+func (s *Service) used(ctx context.Context, tokens []feature.Token) {
+	if s.opts.LastUsed == nil || len(tokens) == 0 {
+		return
+	}
+	used, err := s.opts.LastUsed(ctx)
+	if err != nil {
+		s.opts.Logger.Warn("when tokens were last used is known of this process alone", "cause", err)
+	}
+	for i := range tokens {
+		tokens[i].LastUsed = used[tokens[i].ID]
+	}
 }
 
 // GetToken returns one token of a project, without its hash.
@@ -50,7 +62,9 @@ func (s *Service) GetToken(ctx context.Context, call Call, project, id string) (
 	if err != nil {
 		return feature.Token{}, err
 	}
-	return t.Public(), nil
+	shown := []feature.Token{t.Public()}
+	s.used(ctx, shown)
+	return shown[0], nil
 }
 
 // tokenOf checks that a token is one of the project's, and within the caller's reach.

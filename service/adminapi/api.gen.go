@@ -743,6 +743,7 @@ type Token = feature.Token
 // TokenList defines model for TokenList.
 type TokenList struct {
 	Items []Token `json:"items"`
+	Next  string  `json:"next,omitempty,omitzero"`
 }
 
 // TokenRequest defines model for TokenRequest.
@@ -1306,6 +1307,15 @@ type EditSegmentListParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// Limit At most this many items, 1…1,000 (default 100).
+	Limit LimitParam `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next` of the page before.
+	Cursor CursorParam `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // CreateTokenParams defines parameters for CreateToken.
 type CreateTokenParams struct {
 	// Reason Why, for the log.
@@ -1340,6 +1350,15 @@ type RotateTokenParams struct {
 type AdoptStoreParams struct {
 	// IdempotencyKey At most 128 printable characters; kept for 24 hours.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListInstallationTokensParams defines parameters for ListInstallationTokens.
+type ListInstallationTokensParams struct {
+	// Limit At most this many items, 1…1,000 (default 100).
+	Limit LimitParam `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next` of the page before.
+	Cursor CursorParam `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // CreateInstallationTokenParams defines parameters for CreateInstallationToken.
@@ -1726,7 +1745,7 @@ type ServerInterface interface {
 	ListSegmentReferences(ctx echo.Context, project ProjectKey, segment SegmentKey) error
 	// ListTokens The project's tokens, without secrets
 	// (GET /v1/projects/{project}/tokens)
-	ListTokens(ctx echo.Context, project ProjectKey) error
+	ListTokens(ctx echo.Context, project ProjectKey, params ListTokensParams) error
 	// CreateToken Make a token; its text is shown once
 	// (POST /v1/projects/{project}/tokens)
 	CreateToken(ctx echo.Context, project ProjectKey, params CreateTokenParams) error
@@ -1759,7 +1778,7 @@ type ServerInterface interface {
 	AdoptStore(ctx echo.Context, params AdoptStoreParams) error
 	// ListInstallationTokens The tokens that are not bound to a project, without secrets
 	// (GET /v1/tokens)
-	ListInstallationTokens(ctx echo.Context) error
+	ListInstallationTokens(ctx echo.Context, params ListInstallationTokensParams) error
 	// CreateInstallationToken Make a token for all projects; its text is shown once
 	// (POST /v1/tokens)
 	CreateInstallationToken(ctx echo.Context, params CreateInstallationTokenParams) error
@@ -4515,8 +4534,24 @@ func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTokensParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListTokens(ctx, project)
+	err = w.Handler.ListTokens(ctx, project, params)
 	return err
 }
 
@@ -4788,8 +4823,24 @@ func (w *ServerInterfaceWrapper) AdoptStore(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListInstallationTokens(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListInstallationTokensParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListInstallationTokens(ctx)
+	err = w.Handler.ListInstallationTokens(ctx, params)
 	return err
 }
 
@@ -5473,7 +5524,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Action: policy.Action("token.read"), Later: true,
 			Open:   false,
 			Bodies: []string{},
-			Query:  []string{},
+			Query:  []string{"limit", "cursor"},
 			Match:  false,
 			handle: wrapper.ListTokens,
 		},
@@ -5518,7 +5569,7 @@ func operations(wrapper *ServerInterfaceWrapper) []operation {
 			Action: policy.Action("token.read"), Later: false,
 			Open:   false,
 			Bodies: []string{},
-			Query:  []string{},
+			Query:  []string{"limit", "cursor"},
 			Match:  false,
 			handle: wrapper.ListInstallationTokens,
 		},
@@ -8121,6 +8172,7 @@ func (response ListSegmentReferencesdefaultApplicationProblemPlusJSONResponse) V
 
 type ListTokensRequestObject struct {
 	Project ProjectKey `json:"project"`
+	Params  ListTokensParams
 }
 
 type ListTokensResponseObject interface {
@@ -8544,6 +8596,7 @@ func (response AdoptStoredefaultApplicationProblemPlusJSONResponse) VisitAdoptSt
 }
 
 type ListInstallationTokensRequestObject struct {
+	Params ListInstallationTokensParams
 }
 
 type ListInstallationTokensResponseObject interface {
@@ -11314,10 +11367,11 @@ func (sh *strictHandler) ListSegmentReferences(ctx echo.Context, project Project
 }
 
 // ListTokens operation middleware
-func (sh *strictHandler) ListTokens(ctx echo.Context, project ProjectKey) error {
+func (sh *strictHandler) ListTokens(ctx echo.Context, project ProjectKey, params ListTokensParams) error {
 	var request ListTokensRequestObject
 
 	request.Project = project
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListTokens(ctx.Request().Context(), request.(ListTokensRequestObject))
@@ -11677,8 +11731,10 @@ func (sh *strictHandler) AdoptStore(ctx echo.Context, params AdoptStoreParams) e
 }
 
 // ListInstallationTokens operation middleware
-func (sh *strictHandler) ListInstallationTokens(ctx echo.Context) error {
+func (sh *strictHandler) ListInstallationTokens(ctx echo.Context, params ListInstallationTokensParams) error {
 	var request ListInstallationTokensRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListInstallationTokens(ctx.Request().Context(), request.(ListInstallationTokensRequestObject))

@@ -152,6 +152,7 @@ func (e *eventStream) read(ctx context.Context, after store.Cursor, events chan<
 		}
 	}
 }
+
 // send tells the client of an event, or only notes how far the stream has come.
 func (e *eventStream) send(ev admin.Event) error {
 	if !ev.System {

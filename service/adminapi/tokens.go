@@ -39,8 +39,8 @@ func (s *server) rotate(ctx context.Context, project, id string, r *RotateReques
 
 // ListTokens implements [StrictServerInterface].
 func (s *server) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTokensResponseObject, error) {
-	list, err := s.opts.Admin.ListTokens(ctx, callOf(ctx, ""), r.Project)
-	return ListTokens200JSONResponse{Items: list}, err
+	list, err := s.opts.Admin.ListTokens(ctx, callOf(ctx, ""), r.Project, page(r.Params.Limit, r.Params.Cursor))
+	return ListTokens200JSONResponse{Items: list.Items, Next: list.Next}, err
 }
 
 // CreateToken implements [StrictServerInterface].
@@ -70,9 +70,9 @@ func (s *server) RevokeToken(ctx context.Context, r RevokeTokenRequestObject) (R
 }
 
 // ListInstallationTokens implements [StrictServerInterface].
-func (s *server) ListInstallationTokens(ctx context.Context, _ ListInstallationTokensRequestObject) (ListInstallationTokensResponseObject, error) {
-	list, err := s.opts.Admin.ListTokens(ctx, callOf(ctx, ""), "")
-	return ListInstallationTokens200JSONResponse{Items: list}, err
+func (s *server) ListInstallationTokens(ctx context.Context, r ListInstallationTokensRequestObject) (ListInstallationTokensResponseObject, error) {
+	list, err := s.opts.Admin.ListTokens(ctx, callOf(ctx, ""), "", page(r.Params.Limit, r.Params.Cursor))
+	return ListInstallationTokens200JSONResponse{Items: list.Items, Next: list.Next}, err
 }
 
 // CreateInstallationToken implements [StrictServerInterface].

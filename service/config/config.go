@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type Config struct {
 	TLSKey         string `name:"tls-key" type:"path" env:"DIMMER_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
 	TLSClientCA    string `name:"tls-client-ca" type:"path" env:"DIMMER_TLS_CLIENT_CA" placeholder:"FILE" help:"Refuse clients that show no certificate of this authority."`
 	InsecureListen bool   `env:"DIMMER_INSECURE_LISTEN" help:"Listen beyond loopback without TLS: tokens then travel in the clear."`
+
+	TrustedProxies []string `name:"trusted-proxies" env:"DIMMER_TRUSTED_PROXIES" placeholder:"CIDR" help:"Addresses or networks of proxies before --http whose X-Forwarded-For is believed, for rate limits and the log."`
 
 	NewAdminToken bool `name:"new-admin-token" help:"Make another admin token at this start and show it, for when all others are lost."`
 
@@ -84,7 +87,29 @@ func (c Config) Validate() error {
 	if c.TLSClientCA != "" && !c.TLS() {
 		return fmt.Errorf("--tls-client-ca needs --tls-cert and --tls-key")
 	}
+	if _, err := c.Proxies(); err != nil {
+		return err
+	}
 	return c.validateListeners()
+}
+
+// Proxies are the networks of TrustedProxies.
+func (c Config) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if a, notPrefix := netip.ParseAddr(text); err != nil && notPrefix == nil && a.Zone() == "" {
+			p, err = a.Prefix(a.BitLen())
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a network such as 10.0.0.0/8", text)
+		case p.Bits() == 0:
+			return nil, fmt.Errorf("--trusted-proxies: %s is everybody, and everybody could then say who he is", text)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // ValidateStore looks at the store alone. The message does not name the option, which not every command calls --store.

@@ -32,6 +32,9 @@ func TestValidate(t *testing.T) {
 		{"unknown role", func(c *Config) { c.Roles = []string{"admn"} }, `"admn" is not a role`},
 		{"no role", func(c *Config) { c.Roles = nil }, "at least one"},
 		{"half a certificate", func(c *Config) { c.TLSCert = "a" }, "belong together"},
+		{"proxies", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "192.0.2.7", "fd00::/8"} }, ""},
+		{"a proxy's name", func(c *Config) { c.TrustedProxies = []string{"proxy.internal"} }, "--trusted-proxies"},
+		{"everybody a proxy", func(c *Config) { c.TrustedProxies = []string{"0.0.0.0/0"} }, "everybody"},
 		{"client authority without TLS", func(c *Config) { c.TLSClientCA = "a" }, "--tls-client-ca needs"},
 	}
 	for _, tt := range tests {

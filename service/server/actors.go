@@ -19,7 +19,7 @@ import (
 
 // actors are what runs as long as the process does. Each returns nil when its context ends, and an error only when the process cannot go on.
 func (p *parts) actors() []func(context.Context) error {
-	actors := []func(context.Context) error{p.mirrors.Run, p.receipts.Run, p.followProjects, p.repair, p.serveREST}
+	actors := []func(context.Context) error{p.mirrors.Run, p.receipts.Run, p.auth.Run, p.followProjects, p.repair, p.serveREST}
 	if p.listeners.metrics != nil {
 		actors = append(actors, p.serveProbes)
 	}
@@ -196,11 +196,17 @@ func (p *parts) loadProjects(ctx context.Context) error {
 			p.forget(scope)
 		}
 	}
+	refused := false
 	for _, scope := range active {
-		if _, err := p.mirror(ctx, scope); err != nil {
+		_, err := p.mirror(ctx, scope)
+		switch {
+		case scope != store.System && errors.Is(err, store.ErrEmptied):
+			refused = true // its mirror says so and goes on trying; the others do not wait for it
+		case err != nil:
 			return err
 		}
 	}
+	p.refused.Store(refused)
 	return nil
 }
 
@@ -225,14 +231,22 @@ func (p *parts) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// followProjects looks again whenever the system scope has moved.
+// followProjects looks again whenever the system scope has moved, and for projects that the store lacked.
 func (p *parts) followProjects(ctx context.Context) error {
 	for {
+		wait := time.Hour
+		if p.refused.Load() {
+			wait = again
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-p.system:
+		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
 		}
+		timer.Stop()
 		if !p.booted.Load() {
 			continue // boot looks itself
 		}

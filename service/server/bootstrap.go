@@ -35,8 +35,8 @@ func (b bootstrap) firstToken(ctx context.Context, again bool, show func(secret 
 	if again {
 		call.Reason = "--new-admin-token"
 	} else {
-		known, err := b.admin.ListTokens(ctx, call, "")
-		if err != nil || len(known) > 0 {
+		known, err := b.admin.ListTokens(ctx, call, "", admin.Page{Limit: 1})
+		if err != nil || len(known.Items) > 0 {
 			return err
 		}
 		call.Idempotency = &admin.Idempotency{Key: "server/first-token"}

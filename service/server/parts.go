@@ -50,6 +50,7 @@ type parts struct {
 	tls          *tls.Config
 	booted       atomic.Bool
 	waiting      atomic.Pointer[error] // what keeps it from being booted
+	refused      atomic.Bool           // the store lacks a project that is to be followed
 	draining     chan struct{}         // closed when requests that never end by themselves have to
 }
 
@@ -68,7 +69,7 @@ func (s *Server) assemble(st store.Store, l *listeners, secure *tls.Config) (*pa
 	}
 	p.feeds = feed.NewSet(serves)
 	p.mirrors = store.NewMirrors(p.store, store.MirrorsOptions{OnStep: p.step, OnEpoch: p.rewritten, OnDrop: p.dropped, Logger: p.logger})
-	p.auth = auth.New(auth.Options{System: p.systemState, Store: p.store, Sync: func(ctx context.Context) (*store.State, error) {
+	p.auth = auth.New(auth.Options{System: p.systemState, Uses: p.store, Logger: p.logger, Store: p.store, Sync: func(ctx context.Context) (*store.State, error) {
 		m, err := p.mirror(ctx, store.System)
 		if err != nil {
 			return nil, err
@@ -76,10 +77,11 @@ func (s *Server) assemble(st store.Store, l *listeners, secure *tls.Config) (*pa
 		return m.Sync(ctx)
 	}})
 	p.admin = admin.New(admin.Options{
-		Store:   p.store,
-		Mirrors: func(ctx context.Context, scope string) (admin.Mirror, error) { return p.mirror(ctx, scope) },
-		Mint:    mint,
-		Logger:  p.logger,
+		Store:    p.store,
+		Mirrors:  func(ctx context.Context, scope string) (admin.Mirror, error) { return p.mirror(ctx, scope) },
+		Mint:     mint,
+		LastUsed: p.auth.LastUsed,
+		Logger:   p.logger,
 	})
 	p.metrics.registry.MustRegister(scopeMetrics{p.followed.all})
 	if p.cfg.Has(config.RoleEvaluation) {

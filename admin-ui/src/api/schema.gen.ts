@@ -1502,8 +1502,11 @@ export interface components {
             createdBy?: string;
             /** Format: date-time */
             expires?: string;
-            /** Format: date-time */
-            lastUsed?: string;
+            /**
+             * Format: date-time
+             * @description Within a minute; absent: not within 400 days.
+             */
+            readonly lastUsed?: string;
             /** Format: date-time */
             revokedAt?: string;
             revokedBy?: string;
@@ -1519,6 +1522,7 @@ export interface components {
         };
         TokenList: {
             items: components["schemas"]["Token"][];
+            next?: string;
         };
         RotateRequest: {
             /** @description How long the old one lives on, such as 24h (default 24h). */
@@ -3358,7 +3362,12 @@ export interface operations {
     };
     ListTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most this many items, 1…1,000 (default 100). */
+                limit?: components["parameters"]["limitParam"];
+                /** @description `next` of the page before. */
+                cursor?: components["parameters"]["cursorParam"];
+            };
             header?: never;
             path: {
                 project: components["parameters"]["projectKey"];
@@ -3502,7 +3511,12 @@ export interface operations {
     };
     ListInstallationTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most this many items, 1…1,000 (default 100). */
+                limit?: components["parameters"]["limitParam"];
+                /** @description `next` of the page before. */
+                cursor?: components["parameters"]["cursorParam"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
