@@ -57,6 +57,8 @@ describe('clauses', () => {
     ['pro', 'pro'],
     ['two words', '"two words"'],
     ['5', '"5"'],
+    ['1e5', '"1e5"'],
+    ['2.5.0', '2.5.0'],
     [5, '5'],
     ['true', '"true"'],
     [true, 'true'],
@@ -94,7 +96,7 @@ describe('what is served', () => {
     [{ distribution: { exposure: 25, weights: { on: 100 }, otherwise: 'off' } }, '25 % on, otherwise off'],
     [{ distribution: { exposure: 0.001, weights: { on: 100, off: 0 } } }, '0.001 % on, the rest goes on'],
     [{ distribution: { exposure: 100, weights: { a: 60, b: 40 }, otherwise: 'off' } }, '60 % a, 40 % b'],
-    [{ distribution: { exposure: 12.5, weights: { a: 60, b: 40 } } }, '12.5 % (60 % a, 40 % b), the rest goes on'],
+    [{ distribution: { exposure: 12.5, weights: { b: 40, a: 60 } } }, '12.5 % (60 % a, 40 % b), the rest goes on'],
     [{ distribution: { exposure: 50, weights: { on: 100 }, bucketBy: ['company.id', 'targetingKey'], otherwise: 'off' } }, '50 % on by company.id else targetingKey, otherwise off'],
     [{}, '…'],
   ])('%j', (s, want) => expect(text(serveParts(s))).toBe(want))

@@ -28,7 +28,7 @@ export function valueText(v: Json | undefined): string {
 }
 
 function bare(s: string): boolean {
-  return /^[^\s"'“”,;(){}[\]]+$/u.test(s) && !/^(true|false|null|[-+]?[\d.]+)$/.test(s)
+  return /^[^\s"'“”,;(){}[\]]+$/u.test(s) && !/^(true|false|null|[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)$/i.test(s)
 }
 
 function list(items: Part[], conjunction: string, most: number): Part[] {
@@ -160,7 +160,9 @@ export function serveParts(s: Serve, fallback = ''): Part[] {
 }
 
 function splitParts(d: Distribution): Part[] {
-  const weights = Object.entries(d.weights ?? {}).filter(([, w]) => w > 0)
+  const weights = Object.entries(d.weights ?? {})
+    .filter(([, w]) => w > 0)
+    .sort(([, a], [, b]) => b - a)
   const [only] = weights
   if (!only) return [word('…')]
   if (weights.length === 1) return [variantPart(only[0])]

@@ -24,13 +24,14 @@ export function Prerequisites() {
   }
   return (
     <div className={classes.prerequisites}>
+      {list.length === 0 && <p className={classes.none}>None: this flag does not depend on another one that has to serve something first.</p>}
       {list.map((p, i) => (
         <One key={i} value={p} pointer={`/prerequisites/${i}`} onChange={(next) => set(next ? list.with(i, next) : list.toSpliced(i, 1))} />
       ))}
       {problem !== undefined && <p className={classes.problem}>{problem}</p>}
       <div>
         <Button size="compact-xs" variant="subtle" color="gray" className={classes.quiet} leftSection={<PlusIcon size={12} />} onClick={() => set([...list, { flag: '', variants: [] }])}>
-          {list.length ? 'Prerequisite' : 'Add a prerequisite: another flag that has to serve something first'}
+          {list.length ? 'Prerequisite' : 'Add a prerequisite'}
         </Button>
       </div>
     </div>

@@ -102,7 +102,7 @@ function DistributionEditor({ id, distribution, pointer, label, large }: Distrib
       {!readOnly && (
         <details className={classes.disclosure} open={defaultOpen || undefined}>
           <summary>
-            <Sentence parts={drawnParts(distribution, id === defaultRule ? draft.off : '')} />
+            <Sentence parts={drawnParts(distribution, variants, id === defaultRule ? draft.off : '')} />
           </summary>
           <div className={classes.details}>
             {variants.length > 1 && (
@@ -147,8 +147,8 @@ function DistributionEditor({ id, distribution, pointer, label, large }: Distrib
 }
 
 /** How the exposed are split, by what one is drawn, and what the rest gets: what stands behind the number, in a line. */
-function drawnParts(d: Distribution, fallback: string): Part[] {
-  const weights = Object.entries(d.weights ?? {}).filter(([, w]) => w > 0)
+function drawnParts(d: Distribution, variants: readonly string[], fallback: string): Part[] {
+  const weights = variants.map((key) => [key, d.weights?.[key] ?? 0] as const).filter(([, w]) => w > 0)
   const split = weights.flatMap(([key, w], i): Part[] => [
     { kind: 'text', text: i ? ', ' : weights.length > 1 ? 'split ' : 'the exposed get ' },
     ...(weights.length > 1 ? [{ kind: 'text' as const, text: `${formatPercent(w)} % ` }] : []),

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { useEffect, useRef } from 'react'
 import { type Place, statesQuery } from '../../api/flag'
 import { environmentsQuery } from '../../api/queries'
 import type { FlagTab } from '../../app/search'
@@ -15,8 +16,15 @@ export function EnvironmentTabs({ at, archived, edited }: { at: Place; archived:
   const { data: environments = [] } = useQuery(environmentsQuery(project))
   const { data: states } = useQuery(statesQuery(project, flag, archived))
   const now = useNow()
+  // On a phone they do not all fit: the one that is shown is brought into sight.
+  const nav = useRef<HTMLElement>(null)
+  useEffect(() => {
+    const box = nav.current
+    const current = box?.querySelector<HTMLElement>('[aria-current]')
+    if (box && current) box.scrollLeft = current.offsetLeft - box.offsetLeft - (box.clientWidth - current.offsetWidth) / 2
+  }, [at.environment, environments.length])
   return (
-    <nav className={classes.environments} aria-label="Environments">
+    <nav ref={nav} className={classes.environments} aria-label="Environments">
       {environments.map((e) => (
         <Link
           key={e.key}
