@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { Link } from '@tanstack/react-router'
-import { type KeyboardEvent, memo, useEffect, useRef, useState } from 'react'
+import { useRouter } from '@tanstack/react-router'
+import { type KeyboardEvent, type MouseEvent, memo, useEffect, useRef, useState } from 'react'
 import type { FlagState } from '../../api/flags'
 import type { Environment } from '../../app/environment'
 import { Kind } from '../../components/Kind'
@@ -30,8 +30,8 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
     count: items.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
-    overscan: 12,
-    getItemKey: (n) => items[n]?.flag.key ?? n,
+    overscan: 8,
+    useFlushSync: false,
   })
   useEffect(() => rows.measure(), [rows, height])
   const columns = narrow
@@ -40,6 +40,8 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
   const width = environments.length + 2 + (narrow ? 0 : 1) + (wide ? 1 : 0)
   const { active, setActive, onKeyDown } = useArrows(scroller, { rows: items.length, columns: width, reveal: (n) => rows.scrollToIndex(n) })
   const now = useNow()
+  const onClick = useLinks()
+  const slots = rows.getVirtualItems()
   return (
     <div
       ref={scroller}
@@ -48,8 +50,10 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
       aria-label="Flags"
       aria-rowcount={items.length + 1}
       data-narrow={narrow || undefined}
+      data-many={environments.length > 4 || undefined}
       style={{ '--columns': columns } as React.CSSProperties}
       onKeyDown={onKeyDown}
+      onClick={onClick}
     >
       <div className={classes.inner}>
         <div role="rowgroup" className={classes.head}>
@@ -78,12 +82,13 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
           </div>
         </div>
         <div role="rowgroup" className={classes.body} style={{ height: rows.getTotalSize() }}>
-          {rows.getVirtualItems().map(({ key, index, start }) => {
+          {slots.map(({ index, start }) => {
             const item = items[index]
             return (
               item && (
                 <Row
-                  key={key}
+                  // A row that leaves the window is written over by the one that enters: that is several times as fast as a new one.
+                  key={index % pool}
                   project={project}
                   item={item}
                   index={index}
@@ -102,6 +107,21 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
       </div>
     </div>
   )
+}
+
+// pool is more than the rows that are ever in the document at once: 200 are allowed.
+const pool = 199
+
+// useLinks makes the links of the grid go where they lead without loading the page. A component for each, with what it watches, would cost more than
+// the rest of the row.
+function useLinks() {
+  const router = useRouter()
+  return (event: MouseEvent) => {
+    const link = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>('a[data-cell]') : null
+    if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
+    event.preventDefault()
+    router.history.push(link.pathname + link.search)
+  }
 }
 
 type HeadProps = { by: Sort['by']; sort: Sort; onSort: (by: Sort['by']) => void; production?: boolean; children: string }
@@ -134,6 +154,7 @@ type RowProps = {
 
 const Row = memo(function Row({ project, item, index, start, environments, narrow, wide, now, active, onActive }: RowProps) {
   const { flag } = item
+  const href = `/p/${encodeURIComponent(project)}/flags/${encodeURIComponent(flag.key)}`
   let column = 0
   const cell = () => {
     const at = column++
@@ -147,9 +168,9 @@ const Row = memo(function Row({ project, item, index, start, environments, narro
   return (
     <div role="row" aria-rowindex={index + 2} className={classes.row} style={{ transform: `translateY(${start}px)` }}>
       <div role="rowheader" className={classes.flag}>
-        <Link to="/p/$project/flags/$flag" params={{ project, flag: flag.key }} className={classes.key} {...inner()}>
+        <a href={href} className={classes.key} {...inner()}>
           {flag.key}
-        </Link>
+        </a>
         {narrow && <Kind kind={flag.kind} />}
       </div>
       {wide && (
@@ -164,9 +185,9 @@ const Row = memo(function Row({ project, item, index, start, environments, narro
       )}
       {environments.map((e) => (
         <div role="gridcell" key={e.key} className={classes.state}>
-          <Link to="/p/$project/flags/$flag" params={{ project, flag: flag.key }} search={{ env: e.key }} className={classes.fill} {...inner()}>
+          <a href={`${href}?env=${encodeURIComponent(e.key)}`} className={classes.fill} {...inner()}>
             <StateCell of={item.environments[e.key]} now={now} />
-          </Link>
+          </a>
         </div>
       ))}
       <div role="gridcell" className={classes.acts}>
