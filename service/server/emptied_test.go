@@ -61,8 +61,10 @@ func TestEmptiedRedis(t *testing.T) {
 	require.Equal(t, 503, status)
 	status, _ = get(t, "http://"+second.Addresses().HTTP+"/readyz")
 	require.Equal(t, 200, status, "it serves what it knows")
-	_, metrics := get(t, "http://"+second.Addresses().Metrics+"/metrics")
-	require.Contains(t, metrics, `dimmer_store_refused{scope="shop"} 1`)
+	eventually(t, "the metric says so of every scope", func() bool {
+		_, metrics := get(t, "http://"+second.Addresses().Metrics+"/metrics")
+		return bytes.Contains([]byte(metrics), []byte(`dimmer_store_refused{scope="shop"} 1`))
+	})
 	status, text := second.call("POST", production+"/ramp", token, `{"exposure":50}`)
 	require.Equal(t, 503, status, text)
 	require.Empty(t, first.notice.String(), "nobody is given keys to what is not new")
@@ -132,6 +134,42 @@ func TestAdoptedRedis(t *testing.T) {
 	require.True(t, exposed(), "what the SDK has it keeps")
 	waits.must(201, "POST", "/v1/projects", fresh, `{"key":"shop"}`)
 	require.True(t, exposed())
+}
+
+// TestLostProject: a node that starts serves every project but the one that Redis lacks, and that one when it is back.
+func TestLostProject(t *testing.T) {
+	redis := redistest.Start(t)
+	cfg := testConfig(t.TempDir())
+	cfg.Store = redis.URL()
+	before := launch(t, cfg, nil)
+	token := tokenText.FindString(before.notice.String())
+	for _, project := range []string{"shop", "store"} {
+		before.must(201, "POST", "/v1/projects", token, `{"key":"`+project+`"}`)
+		before.must(201, "POST", "/v1/projects/"+project+"/flags", token, `{"key":"new-checkout","type":"boolean"}`)
+	}
+	before.end()
+	keys := []string{"head", "docs", "log"}
+	for _, key := range keys {
+		redis.Must("RENAME", "dimmer:{shop}:"+key, "aside:"+key)
+	}
+	after := launch(t, cfg, nil)
+	after.must(200, "GET", "/v1/projects/store/flags/new-checkout", token, "")
+	status, text := after.call("GET", "/v1/projects/shop/flags/new-checkout", token, "")
+	require.Equal(t, 503, status, text)
+	status, text = after.call("POST", "/v1/projects/shop/flags", token, `{"key":"other","type":"boolean"}`)
+	require.Equal(t, 503, status, text)
+	require.Contains(t, after.log.String(), "dimmer adopt --store")
+	for _, key := range keys {
+		redis.Must("RENAME", "aside:"+key, "dimmer:{shop}:"+key)
+	}
+	eventually(t, "it is back", func() bool {
+		status, _ := after.call("GET", "/v1/projects/shop/flags/new-checkout", token, "")
+		return status == 200
+	})
+	eventually(t, "and followed", func() bool {
+		_, metrics := get(t, "http://"+after.Addresses().Metrics+"/metrics")
+		return bytes.Contains([]byte(metrics), []byte(`dimmer_store_refused{scope="shop"} 0`))
+	})
 }
 
 func (r *running) isUp() bool {

@@ -106,7 +106,7 @@ func (m *Mirrors) left(scope string, f *following) {
 }
 
 // Get returns the running mirror of a scope. It starts it when needed, and waits for the first load, at most until ctx ends: then
-// the error wraps ErrUnavailable and the context's.
+// the error wraps ErrUnavailable and the context's. ErrEmptied at once where the store lacks the scope; the mirror goes on trying.
 func (m *Mirrors) Get(ctx context.Context, scope string) (*Mirror, error) {
 	m.mu.RLock()
 	f := m.scopes[scope]
@@ -117,20 +117,30 @@ func (m *Mirrors) Get(ctx context.Context, scope string) (*Mirror, error) {
 		}
 		f = m.add(scope)
 	}
-	select {
-	case <-f.mirror.Ready():
-		return f.mirror, nil
-	default:
-	}
-	select {
-	case <-f.mirror.Ready():
-		return f.mirror, nil
-	case <-f.done:
-		return nil, fmt.Errorf("%w: %s is not followed any more", ErrUnavailable, scope)
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %s is not loaded yet: %w", ErrUnavailable, scope, errors.Join(ctx.Err(), f.mirror.Err()))
+	look := time.NewTicker(refusedEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-f.mirror.Ready():
+			return f.mirror, nil
+		default:
+		}
+		if err := f.mirror.Err(); errors.Is(err, ErrEmptied) {
+			return nil, fmt.Errorf("%s: %w", scope, err) // that does not pass by waiting
+		}
+		select {
+		case <-f.mirror.Ready():
+		case <-look.C:
+		case <-f.done:
+			return nil, fmt.Errorf("%w: %s is not followed any more", ErrUnavailable, scope)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %s is not loaded yet: %w", ErrUnavailable, scope, errors.Join(ctx.Err(), f.mirror.Err()))
+		}
 	}
 }
+
+// refusedEvery is how often Get looks whether the scope is refused.
+const refusedEvery = 20 * time.Millisecond
 
 func (m *Mirrors) add(scope string) *following {
 	m.mu.Lock()

@@ -87,6 +87,9 @@ func (s *Store) answer(ctx context.Context, txn store.Txn, word string, durabili
 	switch word {
 	case "ok":
 		s.note(txn.Scope, txn.Entry.Head())
+		if txn.Base.Revision == 0 {
+			s.register(ctx, txn.Scope)
+		}
 		return store.Committed{Head: txn.Entry.Head(), Durability: durability}, nil
 	case "duplicate":
 		return store.Committed{}, store.ErrDuplicate

@@ -303,12 +303,12 @@ func (s *Store) Adopt(ctx context.Context) error {
 	if err := s.begin(ctx, store.System); err != nil {
 		return err
 	}
-	word, err := s.random()
+	unique, err := s.random()
 	if err != nil {
 		return err
 	}
-	keys := []string{s.keys.record(), s.keys.adopted(), s.keys.head(store.System)}
-	if _, err := s.say(ctx, "adopt", adoptScript, keys, word); err != nil {
+	word, err := s.say(ctx, "adopt", adoptScript, []string{s.keys.record(), s.keys.adopted(), s.keys.head(store.System)}, unique)
+	if err != nil {
 		return err
 	}
 	r, err := s.readRecord(ctx)

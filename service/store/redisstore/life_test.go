@@ -205,8 +205,6 @@ func TestScopeLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			s, _ := filled(t, server)
-			_, err := s.Head(t.Context(), "p")
-			require.NoError(t, err)
 			server.Must("DEL", s.keys.head("p"), s.keys.docs("p"), s.keys.log("p"))
 			if noticed {
 				_, err := s.Head(t.Context(), "p")
@@ -214,7 +212,7 @@ func TestScopeLost(t *testing.T) {
 			}
 			fresh := open(t, server.URL(), Options{})
 			requireRefused(t, fresh, "p")
-			_, err = fresh.Head(t.Context(), store.System)
+			_, err := fresh.Head(t.Context(), store.System)
 			require.NoError(t, err)
 			newWriter(t, fresh, "new").commit()
 			require.NoError(t, open(t, server.URL(), Options{}).Adopt(t.Context()))
@@ -275,6 +273,21 @@ func TestOlderDump(t *testing.T) {
 	require.Equal(t, store.Head{Epoch: 2, Revision: kept.Revision, Hash: kept.Hash}, head)
 	_, err = s.Head(t.Context(), store.System)
 	require.NoError(t, err)
+}
+
+// TestOlderAdoption: an adoption that an older dump brings back is not about what the dump lacks.
+func TestOlderAdoption(t *testing.T) {
+	server := redistest.Start(t)
+	s, _ := filled(t, server)
+	require.NoError(t, s.Adopt(t.Context()))
+	word := server.Must("GET", s.keys.adopted())
+	require.NoError(t, s.Adopt(t.Context()))
+	require.Greater(t, server.Must("GET", s.keys.adopted()), word)
+	newWriter(t, s, "later").commit()
+	server.Must("SET", s.keys.adopted(), word)
+	server.Must("DEL", s.keys.head("later"), s.keys.docs("later"), s.keys.log("later"))
+	_, err := s.Head(t.Context(), "later")
+	require.ErrorIs(t, err, store.ErrEmptied)
 }
 
 // TestRestoreWhereLost: a backup that is restored into a store that was emptied is followed by those who missed it, at once and never half.

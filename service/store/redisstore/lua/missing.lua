@@ -6,7 +6,7 @@ local record = redis.call('HMGET', KEYS[1], 'lost', 'scope:' .. ARGV[1])
 local word = redis.call('GET', KEYS[2]) or ''
 if record[1] then return {'lost', record[1]} end
 if ARGV[3] ~= '' then
-	if word ~= '' and word ~= ARGV[2] then return {'adopted', word} end
+	if word > ARGV[2] then return {'adopted', word} end
 	redis.call('HDEL', KEYS[1], '') -- as in commit.lua: this must also work above the memory limit
 	redis.call('HSET', KEYS[1], 'scope:' .. ARGV[1], '1')
 	if ARGV[4] ~= '' then redis.call('HSETNX', KEYS[1], 'other:' .. ARGV[4], ARGV[3]) end
