@@ -62,7 +62,7 @@ export function Flags() {
           <Button leftSection={<KillIcon size={16} />} onClick={() => openKill({ project, tag: tag ?? '', environment: env })}>
             Kill by tag
           </Button>
-          <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
+          <Button variant="primary" aria-label="New flag" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
             Flag
           </Button>
         </>
