@@ -15,6 +15,7 @@ import { merge } from '../../lib/merge'
 import { type Targeting, eachServe } from '../../lib/model'
 import { formatShare } from '../../lib/percent'
 import classes from './SaveBar.module.css'
+import { ChangedBy } from './ChangedBy'
 import type { Draft } from './Targeting'
 
 type Props = {
@@ -120,7 +121,7 @@ function SaveDialog({ at, edited, counted, onClose, onSaved, onReapply }: Dialog
       disabled={theirs !== undefined}
       onAct={save}
       onClose={onClose}
-      explain={() => theirs && <Conflict edited={edited} theirs={theirs} onReapply={() => onReapply(theirs)} />}
+      explain={() => theirs && <Conflict at={at} edited={edited} theirs={theirs} onReapply={() => onReapply(theirs)} />}
     >
       <DiffView lines={diffTargeting(base, draft)} />
       <Shifts base={base} draft={draft} counted={counted} />
@@ -199,12 +200,12 @@ function Shifts({ base, draft, counted }: { base: Targeting; draft: Targeting; c
   )
 }
 
-function Conflict({ edited, theirs, onReapply }: { edited: Draft; theirs: TargetingView; onReapply: () => void }) {
+function Conflict({ at, edited, theirs, onReapply }: { at: Place; edited: Draft; theirs: TargetingView; onReapply: () => void }) {
   const { conflicts, targeting } = merge(edited.base, edited.draft, theirs)
   return (
     <div className={classes.conflict} role="alert">
       <p>
-        <b>Somebody was faster: nothing was saved.</b> Since you began they changed:
+        <b>Nothing was saved.</b> <ChangedBy at={at} version={theirs.version} /> Since you began this was changed:
       </p>
       <DiffView lines={diffTargeting(edited.base, theirs)} label="What somebody else changed" />
       {conflicts.length > 0 && <p>You both changed {conflicts.join(', ')}; there your values stay.</p>}

@@ -16,6 +16,7 @@ import { laidOut } from '../../lib/hashline'
 import { merge } from '../../lib/merge'
 import { type Condition, type Flag, type Targeting as Document, authored, defaultRule } from '../../lib/model'
 import { toPercent } from '../../lib/percent'
+import { ChangedBy } from './ChangedBy'
 import { Prerequisites } from './Prerequisites'
 import { Rules } from './Rules'
 import { SaveBar } from './SaveBar'
@@ -46,6 +47,9 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
   const attributes = useMemo(() => attributesOf(draft, segments), [draft, segments])
 
   const change = (next: Document) => onEdit(dirty(base, next) ? { base, draft: next } : undefined)
+  const stale = edited !== undefined && server.version !== edited.base.version
+  // The server counts from what it has now. While that is not what the editing began with, its numbers would belong to another difference.
+  const counted = stale ? undefined : asking.counted
   const laid = useMemo(() => laidOut(flag, base, draft), [flag, base, draft])
   const editing: Editing = {
     flag,
@@ -54,12 +58,11 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
     dark: server.killed ? 'killed' : flag.archived ? 'archived' : draft.enabled ? undefined : 'off',
     readOnly,
     around: { project: at.project, attributes, flag: at.flag },
-    counted: asking.counted,
+    counted,
     edit: (fn) => change(fn(draft)),
     setExposure: (id, n) => change(exposed(base, draft, id, toPercent(n))),
   }
   const problems = useMemo(() => ({ ...asking.problems, ...(attempted ? own : noProblems) }), [asking.problems, attempted, own])
-  const stale = edited !== undefined && server.version !== edited.base.version
   const saved = (now: TargetingView) => {
     queries.setQueryData(targetingOf(at).queryKey, now as never)
     void queries.invalidateQueries({ queryKey: keys.log(at.project) })
@@ -70,7 +73,7 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
   return (
     <EditingContext value={editing}>
       <ProblemsContext value={problems}>
-        {stale && edited && <Overtaken edited={edited} server={server} onEdit={onEdit} />}
+        {stale && edited && <Overtaken at={at} edited={edited} server={server} onEdit={onEdit} />}
         <div className={classes.columns}>
           <SwitchRow />
           <section className={classes.hero} aria-label="Everyone else">
@@ -100,7 +103,7 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
           <SaveBar
             at={at}
             edited={{ ...edited, draft: laid }}
-            counted={asking.counted}
+            counted={counted}
             problems={own}
             refused={asking.error}
             onAttempt={() => setAttempted(true)}
@@ -177,12 +180,12 @@ function SwitchRow() {
   )
 }
 
-function Overtaken({ edited, server, onEdit }: { edited: Draft; server: TargetingView; onEdit: (next: Draft | undefined) => void }) {
+function Overtaken({ at, edited, server, onEdit }: { at: Place; edited: Draft; server: TargetingView; onEdit: (next: Draft | undefined) => void }) {
   const merged = merge(edited.base, edited.draft, server)
   return (
     <div className={classes.overtaken} role="status">
       <p>
-        <b>Somebody else has changed this meanwhile.</b> What they did:
+        <ChangedBy at={at} version={server.version} /> What was changed since you began:
       </p>
       <DiffView lines={diffTargeting(edited.base, server)} label="What somebody else changed" />
       {merged.conflicts.length > 0 && <p>You both changed {merged.conflicts.join(', ')}; there your values stay.</p>}
