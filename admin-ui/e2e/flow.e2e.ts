@@ -32,7 +32,7 @@ describe.each(['local', 'redis'] as const)('on %s', (kind) => {
     await bob.go('/p/shop/flags')
 
     // create
-    await ann.page.getByRole('button', { name: 'Flag', exact: true }).click()
+    await ann.page.getByRole('button', { name: 'New flag' }).click()
     const create = ann.page.getByRole('dialog')
     await create.getByLabel(/^Key/).fill('new-checkout')
     await create.getByLabel(/^Name/).fill('New checkout')

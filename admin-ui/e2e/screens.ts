@@ -9,7 +9,7 @@ export const screens: Screen[] = [
   { name: 'flag-history', path: '/p/shop/flags/new-checkout?env=production&tab=history', ready: { role: 'heading', name: /new-checkout/ } },
   { name: 'flag-evaluate', path: '/p/shop/flags/new-checkout?env=production&tab=evaluate', ready: { role: 'heading', name: /new-checkout/ } },
   { name: 'segments', path: '/p/shop/segments', ready: { role: 'heading', name: /^Segments/ } },
-  { name: 'segment', path: '/p/shop/segments/staff', ready: { role: 'heading', name: /staff/ } },
+  { name: 'segment', path: '/p/shop/segments/employees', ready: { role: 'heading', name: /employees/i } },
   { name: 'environments', path: '/p/shop/environments', ready: { role: 'heading', name: /^Environments/ } },
   { name: 'environments-compare', path: '/p/shop/environments?compare=staging..production', ready: { role: 'heading', name: /^Environments|Compare/ } },
   { name: 'tokens', path: '/p/shop/tokens', ready: { role: 'heading', name: /^Tokens/ } },

@@ -31,9 +31,8 @@ export function PaletteDialog({ onClose }: { onClose: () => void }) {
       onClose={onClose}
       size={640}
       withCloseButton={act !== undefined}
-      title={act && actTitle(act)}
-      aria-label={act ? undefined : 'Find or act'}
-      classNames={{ body: act ? undefined : classes.body, content: classes.content, inner: classes.inner }}
+      title={act ? actTitle(act) : 'Find or act'}
+      classNames={{ header: act ? undefined : 'sr-only', body: act ? undefined : classes.body, content: classes.content, inner: classes.inner }}
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       {act ? (
