@@ -50,12 +50,12 @@ type limits struct {
 	classes [5]budget
 }
 
-type budget struct{ tokens, addresses *limit.Buckets }
+type budget struct{ tokens, addresses *limit.Buckets[string] }
 
 func newLimits(r RateLimits) limits {
 	of := func(r, standard Rate) budget {
 		r = r.Or(standard)
-		return budget{limit.New(r), limit.New(r.Times(perAddress))}
+		return budget{limit.New[string](r), limit.New[string](r.Times(perAddress))}
 	}
 	return limits{classes: [5]budget{
 		classOther:    of(r.Admin, Rate{PerSecond: 500, Burst: 1000}),

@@ -60,13 +60,13 @@ func (s *Server) authorize(ctx context.Context, method string) (context.Context,
 	p, err := s.authenticate(ctx)
 	if err != nil {
 		if feature.CodeOf(err) == feature.CodeUnauthenticated {
-			if over := s.admit(ctx, s.limits.refused, method, addressOf(ctx).caller); over != nil {
+			if over := admit(s, s.limits.refused, method, prefixOf(ctx)); over != nil {
 				return nil, over
 			}
 		}
 		return nil, err
 	}
-	if err := s.admit(ctx, s.limits.of(method).tokens, method, p.ID); err != nil {
+	if err := admit(s, s.limits.of(method).tokens, method, p.ID); err != nil {
 		return nil, err
 	}
 	if p.Project == "" || p.Environment == "" {
@@ -87,7 +87,11 @@ func (s *Server) authenticate(ctx context.Context) (policy.Principal, error) {
 	if len(values[0]) < len(scheme) || !strings.EqualFold(values[0][:len(scheme)], scheme) {
 		return policy.Principal{}, feature.Unauthenticated("the authorization header must be Bearer and a token")
 	}
-	return s.opts.Auth.Authenticate(values[0][len(scheme):], addressOf(ctx).text)
+	address := ""
+	if a := addressOf(ctx); a != nil {
+		address = a.String()
+	}
+	return s.opts.Auth.Authenticate(values[0][len(scheme):], address)
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {

@@ -1,7 +1,7 @@
 package evalapi
 
 import (
-	"context"
+	"io"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -12,24 +12,21 @@ import (
 	"github.com/dimmerhq/dimmer/service/store"
 )
 
-func (y *syncStream) awaitHello(ctx context.Context) (*pb.Hello, error) {
-	limit := time.NewTimer(helloLimit)
+// awaitHello takes a stream's first message.
+func (y *syncStream) awaitHello() (*pb.Hello, error) {
+	limit := time.AfterFunc(helloLimit, func() { y.end(errNoHello) })
 	defer limit.Stop()
-	select {
-	case hello := <-y.hello:
-		return hello, checkHello(hello)
-	case <-y.ended:
-		if y.err == nil { // it left without a word
-			return nil, errNoHello
-		}
-		return nil, y.err
-	case <-limit.C:
+	defer y.crowds.greet(y)()
+	m := new(pb.SyncRequest)
+	err := y.stream.RecvMsg(m)
+	hello := m.GetHello()
+	switch {
+	case err == io.EOF, err == nil && hello == nil: //nolint:errorlint // grpc returns it as it is
 		return nil, errNoHello
-	case <-y.draining:
-		return nil, errDraining
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, y.why(err)
 	}
+	return hello, checkHello(hello)
 }
 
 // The limits of a Hello, in bytes.
@@ -84,19 +81,4 @@ func revisionOf(r *pb.Revision) evaluator.Revision {
 
 func cursorOf(r evaluator.Revision) store.Cursor {
 	return store.Cursor{Epoch: r.Epoch, Revision: r.Number}
-}
-
-// greet hands over the Hello and waits until the sending half has dealt with it; false: it has given up.
-func (y *syncStream) greet(ctx context.Context, hello *pb.Hello) bool {
-	select {
-	case y.hello <- hello:
-	case <-ctx.Done():
-		return false
-	}
-	select {
-	case <-y.linked:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

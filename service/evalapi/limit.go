@@ -3,6 +3,7 @@ package evalapi
 import (
 	"context"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -30,16 +31,19 @@ type RateLimits struct {
 const perAddress = 2
 
 // budget is a limit by token and by address.
-type budget struct{ tokens, addresses *limit.Buckets }
+type budget struct {
+	tokens    *limit.Buckets[string]
+	addresses *limit.Buckets[netip.Prefix]
+}
 
 func newBudget(r, standard limit.Rate) budget {
 	r = r.Or(standard)
-	return budget{limit.New(r), limit.New(r.Times(perAddress))}
+	return budget{limit.New[string](r), limit.New[netip.Prefix](r.Times(perAddress))}
 }
 
 type limits struct {
 	evaluate, open budget
-	refused        *limit.Buckets
+	refused        *limit.Buckets[netip.Prefix]
 	hits           atomic.Int64 // calls that were over a limit
 	said           atomic.Int64 // when that was last logged, in Unix nanoseconds
 }
@@ -47,7 +51,7 @@ type limits struct {
 func (l *limits) init(r RateLimits) {
 	l.evaluate = newBudget(r.Evaluate, limit.Rate{PerSecond: 20_000, Burst: 20_000})
 	l.open = newBudget(r.Open, limit.Rate{PerSecond: 5_000, Burst: 20_000})
-	l.refused = limit.New(r.Refused.Or(limit.Rate{PerSecond: 20, Burst: 200}))
+	l.refused = limit.New[netip.Prefix](r.Refused.Or(limit.Rate{PerSecond: 20, Burst: 200}))
 }
 
 // of is the budget that an RPC draws on.
@@ -69,7 +73,7 @@ type tooMany struct{ wait time.Duration }
 func (e *tooMany) Error() string { return "too many requests; RetryInfo says when to go on" }
 
 // admit is nil, or says how long a caller of a bucket has to wait.
-func (s *Server) admit(ctx context.Context, b *limit.Buckets, method, caller string) error {
+func admit[K comparable](s *Server, b *limit.Buckets[K], method string, caller K) error {
 	now := s.opts.Clock()
 	wait := b.Take(caller, now)
 	if wait == 0 {
@@ -78,7 +82,7 @@ func (s *Server) admit(ctx context.Context, b *limit.Buckets, method, caller str
 	s.limits.hits.Add(1)
 	const every = 10 * time.Second
 	if said := s.limits.said.Load(); now.UnixNano()-said >= int64(every) && s.limits.said.CompareAndSwap(said, now.UnixNano()) {
-		s.opts.Logger.WarnContext(ctx, "evalapi: a caller is over its limit", "caller", caller, "method", method, "calls refused so far", s.limits.hits.Load())
+		s.opts.Logger.Warn("evalapi: a caller is over its limit", "caller", caller, "method", method, "calls refused so far", s.limits.hits.Load())
 	}
 	return &tooMany{wait}
 }
@@ -93,7 +97,7 @@ func (s *Server) Limited() int64 { return s.limits.hits.Load() }
 // not read: the transport watches the context that was in place when the stream began.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	method := info.FullMethodName
-	if err := s.admit(ctx, s.limits.of(method).addresses, method, addressOf(ctx).caller); err != nil {
+	if err := admit(s, s.limits.of(method).addresses, method, prefixOf(ctx)); err != nil {
 		return nil, s.answer(method, err)
 	}
 	if opens(method) {
@@ -103,41 +107,19 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 	return ctx, nil
 }
 
-// acceptor gives each connection an address that is put into words once, not for each call.
-type acceptor struct{ net.Listener }
-
-func (l acceptor) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+// addressOf is who is at the other end of a call's connection. It is nil in tests that have no network.
+func addressOf(ctx context.Context) net.Addr {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
 	}
-	text := c.RemoteAddr().String()
-	return conn{c, &address{c.RemoteAddr(), text, limit.Address(text)}}, nil
+	return p.Addr
 }
 
-type conn struct {
-	net.Conn
-	remote *address
-}
-
-// RemoteAddr implements net.Conn.
-func (c conn) RemoteAddr() net.Addr { return c.remote }
-
-type address struct {
-	net.Addr
-	text   string
-	caller string // see [limit.Address]
-}
-
-// String implements net.Addr.
-func (a *address) String() string { return a.text }
-
-// addressOf is who is at the other end of a call's connection.
-func addressOf(ctx context.Context) *address {
-	if p, ok := peer.FromContext(ctx); ok {
-		if a, ok := p.Addr.(*address); ok {
-			return a
-		}
+// prefixOf is the address as limits count it.
+func prefixOf(ctx context.Context) netip.Prefix {
+	if tcp, ok := addressOf(ctx).(*net.TCPAddr); ok {
+		return limit.Prefix(tcp.AddrPort().Addr())
 	}
-	return &address{} // not reachable: all connections come through an acceptor
+	return netip.Prefix{}
 }

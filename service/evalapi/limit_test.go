@@ -1,7 +1,7 @@
 package evalapi
 
 import (
-	"context"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -169,9 +169,8 @@ func TestProbesAreLimited(t *testing.T) {
 // TestReconnectsAreNotLimited: by default all 10,000 SDKs that a node is planned for may come at once with one token from one address.
 func TestReconnectsAreNotLimited(t *testing.T) {
 	w, _ := limitedWorld(t, RateLimits{}, nil)
-	ctx := context.Background()
 	for range 10_000 {
-		require.NoError(t, w.server.admit(ctx, w.server.limits.open.addresses, "m", "a"))
-		require.NoError(t, w.server.admit(ctx, w.server.limits.open.tokens, "m", "a"))
+		require.NoError(t, admit(w.server, w.server.limits.open.addresses, "m", netip.Prefix{}))
+		require.NoError(t, admit(w.server, w.server.limits.open.tokens, "m", "a"))
 	}
 }

@@ -35,7 +35,7 @@ func TestRevokedWhileSending(t *testing.T) {
 		p, err := auth.Authenticate("server", "")
 		require.NoError(t, err)
 		slow := &sluggish{ctx: context.WithValue(t.Context(), principalKey{}, &p)}
-		y := &syncStream{Server: &Server{opts: Options{Auth: auth}}, stream: slow, limit: time.NewTimer(time.Hour)}
+		y := &syncStream{Server: &Server{opts: Options{Auth: auth}}, stream: slow, protocol: protocolJoined}
 		go func() {
 			time.Sleep(30 * time.Second)
 			auth.revoke("server")

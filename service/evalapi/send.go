@@ -1,94 +1,93 @@
 package evalapi
 
 import (
-	"context"
 	"math"
 	"time"
 
 	"github.com/dimmerhq/dimmer/evaluator"
+	pb "github.com/dimmerhq/dimmer/proto/dimmer/v1"
 	"github.com/dimmerhq/dimmer/service/feature"
 	"github.com/dimmerhq/dimmer/service/feed"
+	"github.com/dimmerhq/dimmer/service/policy"
 )
 
-// send is the sending half. It returns when the stream has to end.
-func (y *syncStream) send(ctx context.Context, digest []byte) error {
-	y.limit = time.AfterFunc(sendLimit, func() { y.cut(errSlow) })
-	defer y.limit.Stop()
-	y.limit.Stop()
-	beat := time.NewTicker(checkEvery)
-	defer beat.Stop()
-	if err := y.begin(ctx, digest, beat.C); err != nil {
-		return err
+// turn sends what there is to send. It is woken by crowds.
+func (y *syncStream) turn() {
+	y.turns.Lock()
+	defer y.turns.Unlock()
+	y.pending.Store(false) // first, so that whoever wakes from here on is heard
+	defer func() {
+		if r := recover(); r != nil {
+			y.end(y.panicked(pb.SyncService_Sync_FullMethodName, r))
+			y.leaving.Store(true)
+		}
+	}()
+	if y.leaving.Load() {
+		return
 	}
-	for beats := 1; ; {
-		if err := y.catchUp(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-y.feed.Current().Next():
-		case <-y.nacked:
-			y.full = true
-		case <-beat.C:
-			if err := y.opts.Auth.Check(*principal(ctx)); err != nil {
-				return err
-			}
-			if beats++; time.Duration(beats)*checkEvery > heartbeat {
-				beats = 1
-				if err := y.catchUpAndBeat(ctx); err != nil {
-					return err
-				}
-			}
-		case <-y.draining:
-			return y.goodbye()
-		case <-y.feed.Gone():
-			return feature.NotFound("environment", y.feed.Environment())
-		case <-y.ended:
-			return y.left()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if err := y.send(); err != nil {
+		y.end(err)
+		y.leaving.Store(true)
 	}
 }
 
-// begin finds out what the client needs first. A node that is behind the client says so and waits until it is not.
-func (y *syncStream) begin(ctx context.Context, digest []byte, beat <-chan time.Time) error {
-	client := y.held
-	for beats := 0; y.feed.Current().Revision().Compare(client) < 0; {
-		if beats++; beats == 1 {
-			if err := y.intend(intentLagging); err != nil {
-				return err
-			}
-		}
-		// Entries that do not touch the environment wake nobody, so each beat looks, too.
-		select {
-		case <-y.feed.Current().Next():
-			continue
-		case <-beat:
-		case <-y.draining:
-			return y.goodbye()
-		case <-y.feed.Gone():
-			return feature.NotFound("environment", y.feed.Environment())
-		case <-y.ended:
-			return y.left()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if err := y.opts.Auth.Check(*principal(ctx)); err != nil {
+// send is one turn. An error ends the stream.
+func (y *syncStream) send() error {
+	if err := y.over(); err != nil {
+		return err
+	}
+	due := y.due.Swap(false)
+	if due {
+		if err := y.opts.Auth.Check(y.caller()); err != nil {
 			return err
 		}
-		if time.Duration(beats)*checkEvery >= heartbeat {
-			beats = 1
-			n := y.feed.Current()
-			if err := y.writeBytes(heartbeatMessage(n.Revision(), n.Digest(), y.storeAge())); err != nil {
-				return err
-			}
+		y.beats++
+	}
+	if !y.begun {
+		if err := y.begin(); err != nil || !y.begun {
+			return err
 		}
 	}
-	n := y.feed.Current()
-	known := len(digest) == len(evaluator.Digest{})
-	if known {
-		y.at, known = n.Locate(client, evaluator.Digest(digest))
+	if y.repairs.due(y.nacked.Swap(false), time.Now()) {
+		y.full = true
 	}
+	if due && time.Duration(y.beats+1)*checkEvery > heartbeat {
+		return y.catchUpAndBeat()
+	}
+	return y.catchUp()
+}
+
+// over is why the stream has to end; nil: it need not.
+func (y *syncStream) over() error {
+	select {
+	case <-y.draining:
+		return y.goodbye()
+	case <-y.feed.Gone():
+		return feature.NotFound("environment", y.feed.Environment())
+	default:
+		return nil
+	}
+}
+
+// begin finds out what the client needs first. A node that is behind the client says so, and looks again when it is woken.
+func (y *syncStream) begin() error {
+	client, n := y.held, y.feed.Current()
+	if n.Revision().Compare(client) < 0 {
+		if y.mode == nil {
+			return y.intend(intentLagging)
+		}
+		if time.Duration(y.beats)*checkEvery >= heartbeat {
+			y.beats = 0
+			return y.writeBytes(heartbeatMessage(n.Revision(), n.Digest(), y.storeAge()))
+		}
+		return nil
+	}
+	y.begun = true
+	known := len(y.digest) == len(evaluator.Digest{})
+	if known {
+		y.at, known = n.Locate(client, evaluator.Digest(y.digest))
+	}
+	y.digest = nil
 	switch step, kept := n.After(y.at); {
 	case !known || !kept:
 		y.full, y.at = true, client
@@ -108,15 +107,8 @@ func (y *syncStream) begin(ctx context.Context, digest []byte, beat <-chan time.
 }
 
 // catchUp sends what the client does not have yet, until there is nothing.
-func (y *syncStream) catchUp(ctx context.Context) error {
-	for ctx.Err() == nil {
-		select {
-		case <-y.draining:
-			return y.goodbye()
-		case <-y.ended:
-			return y.left()
-		default:
-		}
+func (y *syncStream) catchUp() error {
+	for !y.leaving.Load() {
 		step, kept := y.feed.Current().After(y.at)
 		switch {
 		case y.full || !kept:
@@ -135,8 +127,11 @@ func (y *syncStream) catchUp(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := y.over(); err != nil {
+			return err
+		}
 	}
-	return context.Cause(ctx)
+	return nil
 }
 
 func (y *syncStream) sendFull() error {
@@ -157,7 +152,7 @@ func (y *syncStream) take(messages [][]byte, to evaluator.Revision) error {
 		// A client that takes one message every few seconds keeps a FULL of many from ever coming back to the loop that looks otherwise.
 		if now := time.Now(); now.Sub(y.asked) >= checkEvery {
 			y.asked = now
-			if err := y.opts.Auth.Check(*principal(y.stream.Context())); err != nil {
+			if err := y.opts.Auth.Check(y.caller()); err != nil {
 				return err
 			}
 		}
@@ -192,9 +187,9 @@ func (y *syncStream) sent(rev evaluator.Revision) {
 }
 
 // catchUpAndBeat sends a heartbeat of a revision that the client has got everything of.
-func (y *syncStream) catchUpAndBeat(ctx context.Context) error {
-	for {
-		if err := y.catchUp(ctx); err != nil {
+func (y *syncStream) catchUpAndBeat() error {
+	for !y.leaving.Load() {
+		if err := y.catchUp(); err != nil {
 			return err
 		}
 		n := y.feed.Current()
@@ -202,6 +197,7 @@ func (y *syncStream) catchUpAndBeat(ctx context.Context) error {
 			return y.beat(n)
 		}
 	}
+	return nil
 }
 
 // beat tells a client that has everything of a node where that is.
@@ -211,6 +207,7 @@ func (y *syncStream) beat(n *feed.Node) error {
 			return err
 		}
 	}
+	y.beats = 0
 	y.sent(n.Revision())
 	return y.writeBytes(heartbeatMessage(n.Revision(), n.Digest(), y.storeAge()))
 }
@@ -236,19 +233,39 @@ func (y *syncStream) intend(mode []byte) error {
 
 func (y *syncStream) writeBytes(m []byte) error { return y.write((*encoded)(&m)) }
 
-// write sends one message, which the codec knows: encoded or parts. A client that takes nothing for the time limit is cut; nothing but its own stream waits for it. (It then sees
-// Canceled, whatever this end says: grpc answers a SendMsg that failed by itself.)
+// write sends one message, which the codec knows: encoded or parts. A client that takes nothing for the time limit is cut; nothing but its own stream
+// waits for it. (It then sees Canceled, whatever this end says: grpc answers a SendMsg that failed by itself.)
 func (y *syncStream) write(m any) error {
-	y.limit.Reset(sendLimit)
+	y.writing.Store(time.Now().UnixNano())
 	err := y.stream.SendMsg(m)
-	y.limit.Stop()
+	y.writing.Store(0)
 	return err
 }
 
-// left is what a stream ends with whose client has left: always an error, so that sending stops.
-func (y *syncStream) left() error {
-	if y.err == nil {
-		return errLeft
+func (y *syncStream) caller() policy.Principal { return *principal(y.stream.Context()) }
+
+// repairs are the FULLs that a client asks for because it could not take a step. The first ones come at once; who asks on and on waits ever longer,
+// since a FULL can have many megabytes.
+type repairs struct {
+	asked bool
+	n     int
+	next  time.Time // none comes before
+}
+
+const (
+	freeRepairs = 3
+	longRepair  = time.Minute
+)
+
+// due says whether the client gets a FULL now. It is asked at every turn.
+func (r *repairs) due(nacked bool, now time.Time) bool {
+	r.asked = r.asked || nacked
+	if !r.asked || now.Before(r.next) {
+		return false
 	}
-	return y.err
+	r.asked = false
+	if r.n++; r.n >= freeRepairs {
+		r.next = now.Add(min(time.Second<<min(r.n-freeRepairs, 10), longRepair))
+	}
+	return true
 }

@@ -38,7 +38,9 @@ const (
 	keepaliveAnswer = 5 * time.Second
 	// pingEvery is how often a client may ping at most. SDKs ping to find dead links, also without a stream.
 	pingEvery = 5 * time.Second
-	// readBuffer is small because a connection carries little towards the server, and there is one for each.
+	idleLimit = 5 * time.Minute // for a connection without a call
+	// readBuffer is small because a connection with TLS has one all the time. One without has a buffer only while there is something to read, which grpc does for
+	// a *net.TCPConn that nothing is wrapped around.
 	readBuffer = 4 << 10
 )
 
@@ -78,7 +80,8 @@ type Server struct {
 	drainOnce sync.Once
 	streams   counter
 	limits    limits
-	receivers sync.WaitGroup // the receiving halves of sync streams
+	crowds    crowds         // of sync streams
+	workers   sync.WaitGroup // of the crowds: they end after the handlers
 }
 
 // New makes a Server. It starts nothing.
@@ -94,6 +97,7 @@ func New(opts Options) *Server {
 	}
 	s := &Server{opts: opts, draining: make(chan struct{}), health: health.NewServer()}
 	s.limits.init(opts.RateLimits)
+	s.crowds = crowds{server: s, known: map[*feed.Feed]*crowd{}, greeting: map[*syncStream]bool{}}
 	options := append(slices.Clone(opts.ServerOptions),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.InTapHandle(s.tap),
@@ -106,7 +110,7 @@ func New(opts Options) *Server {
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveAnswer}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleLimit, Time: keepaliveTime, Timeout: keepaliveAnswer}),
 	)
 	if opts.Credentials != nil {
 		options = append(options, grpc.Creds(opts.Credentials))
@@ -120,7 +124,7 @@ func New(opts Options) *Server {
 
 // Serve accepts connections until Drain or Close. It owns the listener, and returns nil after either.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.grpc.Serve(acceptor{l}); !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}
 	return nil // it was closed before it began
@@ -141,12 +145,15 @@ func (s *Server) SetServing(serving bool) {
 // the rest is cut. It may be called more than once.
 func (s *Server) Drain(ctx context.Context) error {
 	s.health.Shutdown()
-	s.drainOnce.Do(func() { close(s.draining) })
+	s.drainOnce.Do(func() {
+		close(s.draining)
+		s.crowds.drain()
+	})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		s.grpc.GracefulStop()
-		s.receivers.Wait()
+		s.workers.Wait()
 	}()
 	select {
 	case <-done:
@@ -162,7 +169,7 @@ func (s *Server) Drain(ctx context.Context) error {
 func (s *Server) Close() {
 	s.health.Shutdown()
 	s.grpc.Stop() // returns when all handlers have
-	s.receivers.Wait()
+	s.workers.Wait()
 }
 
 // Streams is how many sync and watch streams are open.

@@ -2,12 +2,12 @@ package evalapi
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/dimmerhq/dimmer/evaluator"
 	pb "github.com/dimmerhq/dimmer/proto/dimmer/v1"
@@ -25,42 +25,54 @@ type syncService struct {
 
 // Why a stream ends.
 var (
-	errLeft     = errors.New("the client left")
 	errNoHello  = feature.Malformed("", "the first message must be a Hello, within 10 s, and the only one")
 	errSlow     = &feature.Error{Code: feature.CodeUnavailable, Msg: "the client took nothing for 10 s"}
 	errDraining = feature.Unavailable(nil, "the node is going down")
 )
 
-// Sync implements the SyncService. The handler is the sending half; the receiving half has a goroutine, which ends when the handler has returned: while
-// it has not, only a failed message would end it, and that would take the place of the status that the client is to get.
+// Sync implements the SyncService. The handler is the receiving half; what is to be sent, turns send, see crowd.
 func (s syncService) Sync(stream grpc.BidiStreamingServer[pb.SyncRequest, pb.SyncResponse]) error {
 	ctx := stream.Context()
 	f, err := s.feed(ctx)
 	if err != nil {
 		return err
 	}
-	y := &syncStream{
-		Server: s.Server, stream: stream, feed: f, cut: cutter(ctx),
-		hello: make(chan *pb.Hello), linked: make(chan struct{}), ended: make(chan struct{}), nacked: make(chan struct{}, 1),
-	}
-	s.receivers.Go(func() { y.receive(ctx) })
-	hello, err := y.awaitHello(ctx)
+	y := &syncStream{Server: s.Server, stream: stream, feed: f, cut: cutter(ctx)}
+	hello, err := y.awaitHello()
 	if err != nil {
 		return err
 	}
 	defer s.streams.open()()
-	y.held, y.protocol = revisionOf(hello.GetAfter()), hello.GetProtocol()
+	y.held, y.digest, y.protocol = revisionOf(hello.GetAfter()), hello.GetDigest(), hello.GetProtocol()
 	y.link = s.opts.Receipts.Connect(f.Project(), f.Environment(), receipt.Instance{
 		ID: hello.GetInstance(), Process: string(hello.GetProcess()), Application: hello.GetApplication(), SDK: hello.GetSdk(), SDKVersion: hello.GetSdkVersion(),
 	})
-	defer func() { y.link.Close(y.bye.Load()) }()
-	close(y.linked)
-	err = y.send(ctx, hello.GetDigest())
-	if errors.Is(err, errLeft) {
-		return nil
+	leave := s.crowds.join(y)
+	err = y.receive()
+	// From here on nothing may be sent. A turn that is at work ends with its message, or is cut when the client does not take that.
+	y.leaving.Store(true)
+	y.turns.Lock()
+	defer y.turns.Unlock()
+	leave()
+	y.link.Close(y.bye)
+	return y.why(err)
+}
+
+// end ends the stream from this end: the client gets the error, and the handler's RecvMsg returns. grpc lets a handler end a stream by returning, which one that
+// waits for a message cannot, and cancels the context once the status is written; so this writes it.
+func (y *syncStream) end(err error) {
+	y.reason.CompareAndSwap(nil, &err)
+	st := status.Convert(y.answer(pb.SyncService_Sync_FullMethodName, err))
+	transport, ok := grpc.ServerTransportStreamFromContext(y.stream.Context()).(interface{ WriteStatus(*status.Status) error })
+	if !ok || transport.WriteStatus(st) != nil {
+		y.cut(err) // the client sees Canceled
 	}
-	if cause := context.Cause(ctx); errors.Is(cause, errSlow) {
-		return cause
+}
+
+// why is what the handler returns when it has received err.
+func (y *syncStream) why(err error) error {
+	if reason := y.reason.Load(); reason != nil {
+		return *reason
 	}
 	return err
 }
@@ -107,25 +119,36 @@ type syncStream struct {
 	stream grpc.ServerStream
 	feed   *feed.Feed
 	cut    context.CancelCauseFunc
-	hello  chan *pb.Hello
-	linked chan struct{} // closed when link and held are set
 	link   *receipt.Link
-	nacked chan struct{} // the client asked for a FULL
-	bye    atomic.Bool   // it said so
-	ended  chan struct{} // closed when the receiving half has ended
-	err    error         // why; nil: the client left
 
-	// The sender's alone:
+	// What wakes a turn, see crowd:
+	pending atomic.Bool           // one is on its way, and will see all that was before
+	due     atomic.Bool           // it is time for a look at the token, and perhaps for a heartbeat
+	nacked  atomic.Bool           // the client asked for a FULL
+	writing atomic.Int64          // since when a message waits to be taken, in Unix nanoseconds; 0: none
+	leaving atomic.Bool           // the stream ends: nothing more is to be sent
+	reason  atomic.Pointer[error] // why this end ended it
+	bucket  int                   // of those that are due together
+	place   int                   // in the crowd, which guards it
+
+	turns sync.Mutex // held by a turn. What follows is a turn's alone:
+
 	protocol int32              // that the client speaks
+	digest   []byte             // of what the client said it holds; nil once that was looked at
+	begun    bool               // the client knows how what it holds stands to what there is
 	at       evaluator.Revision // where the client is; see feed.Node.After
 	full     bool               // the client needs a FULL
+	repairs  repairs            // the FULLs that it asked for
 	mode     []byte             // the last intent
-	limit    *time.Timer        // cuts a client that takes nothing
+	beats    int                // since the last heartbeat
 	asked    time.Time          // when the token was last looked at while sending
 
 	mu      sync.Mutex
 	held    evaluator.Revision // the highest revision that the client may acknowledge: it said so in Hello, or it was sent
 	wholeAt evaluator.Revision // of the last FULL
 
-	nacks int // receive's alone
+	// The receiving half's alone:
+	bye   bool // the client said it
+	nacks int
+	pace  pace
 }

@@ -297,6 +297,10 @@ type Feed struct {
 	node                 atomic.Pointer[Node]
 	full                 atomic.Pointer[fullSlot]
 	gone                 chan struct{}
+
+	doubts   sync.Mutex         // guards what follows, of ForgetFull
+	doubted  evaluator.Revision // since when the ruleset is what was doubted last
+	doubtful int                // how often it was
 }
 
 // Project and Environment name what the feed is of.

@@ -262,9 +262,18 @@ func TestEncodedOnce(t *testing.T) {
 	before := w.encoder.documents.Load()
 	require.EqualValues(t, 220, before, "a revision that changed nothing here costs nothing")
 
+	for range 100 {
+		f.ForgetFull()
+		newFollower().follow(t, f)
+	}
+	require.Equal(t, before+100*maxDoubts, w.encoder.documents.Load(), "who doubts on and on is not believed")
+	w.commit(doc("dev", "kill/k1", killText("k1", "f", 50)))
 	f.ForgetFull()
 	newFollower().follow(t, f)
-	require.Equal(t, before+100, w.encoder.documents.Load())
+	require.Equal(t, before+100*maxDoubts+1+100, w.encoder.documents.Load())
+	f.ForgetFull()
+	newFollower().follow(t, f)
+	require.Equal(t, before+100*maxDoubts+1+200, w.encoder.documents.Load(), "but another ruleset is another matter")
 }
 
 // TestFullIsNotOlderThanTheClient: a client that knows a quiet revision must not be sent a whole ruleset that says less.

@@ -75,8 +75,20 @@ func (n *Node) holds(slot *fullSlot) bool {
 	return slot.at.Compare(n.Since()) >= 0
 }
 
-// ForgetFull makes the next stream that needs a full have it encoded anew: somebody found it damaged.
-func (f *Feed) ForgetFull() { f.full.Store(nil) }
+// ForgetFull makes the next stream that needs a full have it encoded anew: somebody found it damaged. Of one ruleset that is believed a few times, since it
+// costs as much as the ruleset is large.
+func (f *Feed) ForgetFull() {
+	f.doubts.Lock()
+	defer f.doubts.Unlock()
+	if since := f.Current().Since(); since != f.doubted {
+		f.doubted, f.doubtful = since, 0
+	}
+	if f.doubtful++; f.doubtful <= maxDoubts {
+		f.full.Store(nil)
+	}
+}
+
+const maxDoubts = 3
 
 // dropOldFull gives up an encoding that is too old to be sent, so that it is not kept for nothing.
 func (f *Feed) dropOldFull() {

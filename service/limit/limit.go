@@ -31,22 +31,22 @@ func (r Rate) Times(n int) Rate { return Rate{r.PerSecond * float64(n), r.Burst 
 // MaxCallers is how many callers Buckets remember; more are not told apart from new ones.
 const MaxCallers = 10_000
 
-// Buckets are one for each caller. Idle callers are forgotten, which changes nothing for them. All methods may be called concurrently.
-type Buckets struct {
+// Buckets are one for each caller, who is told apart by a K. Idle callers are forgotten, which changes nothing for them. All methods may be called concurrently.
+type Buckets[K comparable] struct {
 	rate Rate
 
 	mu    sync.Mutex
-	known map[string]*rate.Limiter
+	known map[K]*rate.Limiter
 	swept time.Time
 }
 
 // New makes Buckets without callers.
-func New(r Rate) *Buckets {
-	return &Buckets{rate: r, known: map[string]*rate.Limiter{}}
+func New[K comparable](r Rate) *Buckets[K] {
+	return &Buckets[K]{rate: r, known: map[K]*rate.Limiter{}}
 }
 
 // Take takes one from a caller's bucket. It returns how long the caller has to wait until there is one, to the nanosecond or so; 0: it is taken.
-func (b *Buckets) Take(caller string, now time.Time) time.Duration {
+func (b *Buckets[K]) Take(caller K, now time.Time) time.Duration {
 	if b.rate.PerSecond < 0 {
 		return 0
 	}
@@ -69,14 +69,14 @@ func (b *Buckets) Take(caller string, now time.Time) time.Duration {
 }
 
 // Callers is how many are remembered.
-func (b *Buckets) Callers() int {
+func (b *Buckets[K]) Callers() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.known)
 }
 
 // forget drops callers whose bucket is full, at most once a second; when there are none, any one. mu is held.
-func (b *Buckets) forget(now time.Time) {
+func (b *Buckets[K]) forget(now time.Time) {
 	if now.Sub(b.swept) >= time.Second {
 		b.swept = now
 		for caller, l := range b.known {
@@ -93,8 +93,19 @@ func (b *Buckets) forget(now time.Time) {
 	}
 }
 
-// Address is what of an address counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address, since whoever has one of those
-// has all that begin alike. It takes them with or without a port; what it cannot read is returned as it is.
+// Prefix is what of an address counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address, since whoever has one of those has
+// all that begin alike. What is no address has the zero Prefix.
+func Prefix(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap().WithZone("")
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	prefix, _ := ip.Prefix(bits) // the error has the zero one
+	return prefix
+}
+
+// Address is [Prefix] in words, of an address with or without a port. What it cannot read is returned as it is.
 func Address(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
@@ -104,13 +115,9 @@ func Address(address string) string {
 		}
 		ip = with.Addr()
 	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
-	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return address
+	prefix := Prefix(ip)
+	if prefix.IsSingleIP() {
+		return prefix.Addr().String()
 	}
 	return prefix.String()
 }

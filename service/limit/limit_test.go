@@ -2,6 +2,7 @@ package limit
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 var start = time.Unix(1_700_000_000, 0)
 
 func TestTake(t *testing.T) {
-	b := New(Rate{PerSecond: 2, Burst: 3})
+	b := New[string](Rate{PerSecond: 2, Burst: 3})
 	for range 3 {
 		require.Zero(t, b.Take("a", start))
 	}
@@ -22,7 +23,7 @@ func TestTake(t *testing.T) {
 	require.Zero(t, b.Take("a", start.Add(time.Second/2)))
 	require.NotZero(t, b.Take("a", start.Add(time.Second/2)))
 
-	require.Zero(t, New(Rate{PerSecond: -1}).Take("a", start))
+	require.Zero(t, New[string](Rate{PerSecond: -1}).Take("a", start))
 	require.Equal(t, Rate{1, 2}, Rate{}.Or(Rate{1, 2}))
 	require.Equal(t, Rate{3, 4}, Rate{3, 4}.Or(Rate{1, 2}))
 	require.Equal(t, Rate{3, 6}, Rate{1, 2}.Times(3))
@@ -33,7 +34,7 @@ func TestTake(t *testing.T) {
 func TestTakeLikeALedger(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := Rate{PerSecond: float64(rapid.IntRange(1, 50).Draw(t, "per second")), Burst: rapid.IntRange(1, 20).Draw(t, "burst")}
-		b := New(r)
+		b := New[string](r)
 		now, level, last := start, float64(r.Burst), start
 		for range 100 {
 			now = now.Add(time.Duration(rapid.IntRange(0, 200).Draw(t, "ms")) * time.Millisecond)
@@ -58,7 +59,7 @@ func TestTakeLikeALedger(t *testing.T) {
 }
 
 func TestCallersAreForgotten(t *testing.T) {
-	b, now := New(Rate{PerSecond: 1, Burst: 2}), start
+	b, now := New[string](Rate{PerSecond: 1, Burst: 2}), start
 	for i := range 3 * MaxCallers {
 		require.Zero(t, b.Take(fmt.Sprint(i), now))
 	}
@@ -87,4 +88,5 @@ func TestAddress(t *testing.T) {
 	} {
 		require.Equal(t, want, Address(address), address)
 	}
+	require.Zero(t, Prefix(netip.Addr{}))
 }
