@@ -35,9 +35,21 @@ describe('linesOf', () => {
     expect(of('targeting/production/a', undefined, { enabled: true, off: 'off', default: { variant: 'on' } }).length).toBeGreaterThan(1)
   })
   test('what was deleted is said to be', () => {
-    expect(of('segment/beta', { key: 'beta' }, undefined)).toEqual(['segment/beta: deleted'])
+    expect(of('segment/beta', { key: 'beta' }, undefined)).toEqual(['segment beta: deleted'])
   })
   test('what was changed is left to the diff', () => {
     expect(of('environment/staging', { key: 'staging', name: 'S', version: 1 }, { key: 'staging', name: 'Staging', version: 2 })).toEqual(['name: S → Staging'])
+  })
+  test('a segment’s condition is a sentence, its keys are told one by one', () => {
+    expect(
+      of(
+        'segment/beta',
+        { key: 'beta', name: 'Beta', version: 3, when: { attribute: 'plan', op: 'in', values: ['pro'] }, include: { targetingKey: ['ada', 'bob'] } },
+        { key: 'beta', name: 'Beta', version: 4, when: { attribute: 'plan', op: 'in', values: ['gold'] }, include: { targetingKey: ['ada', 'eve'] }, exclude: { 'company.id': ['c1'] } },
+      ),
+    ).toEqual(['condition: plan is pro → plan is gold', 'included: removed bob', 'included: added eve', 'excluded by company.id: added c1'])
+  })
+  test('a condition that goes leaves nobody but the included', () => {
+    expect(of('segment/beta', { key: 'beta', when: { segment: 'staff' } }, { key: 'beta' })).toEqual(['condition: in segment staff → nobody but those included'])
   })
 })

@@ -1,15 +1,20 @@
 import type { Schemas } from '../../api/client'
-import { type DiffLine, diffDocument, diffFlag, diffTargeting } from '../../lib/diff'
-import type { Flag, Targeting } from '../../lib/model'
+import { type DiffLine, diffDocument, diffFlag, diffTargeting, shortJson } from '../../lib/diff'
+import { type Condition, type Flag, type Targeting, same } from '../../lib/model'
+import { conditionParts, text } from '../../lib/sentence'
 import { count, plural } from '../../components/time'
 import { parseDocument } from './entry'
 
 type Change = Schemas['LogChange']
 
 /** What one document's change says, line by line. What is made shows what it holds, and a list of keys how many there are. */
-export function linesOf(change: Change): DiffLine[] {
+export function linesOf(change: Pick<Change, 'document' | 'before' | 'after'>): DiffLine[] {
   const { kind } = parseDocument(change.document)
   if (kind === 'segmentlist') return diffLists(change)
+  if (kind === 'segment' && change.after !== undefined) {
+    const lines = diffSegment((change.before ?? {}) as SegmentText, change.after as SegmentText)
+    return change.before === undefined ? [{ kind: 'added', subject: 'created' }, ...lines] : lines
+  }
   if (change.before !== undefined || change.after === undefined) return diffDocument(change)
   switch (kind) {
     case 'flag': {
@@ -21,7 +26,6 @@ export function linesOf(change: Change): DiffLine[] {
       const lines = diffTargeting({ enabled: false, off: t.off, default: { variant: t.off } }, t)
       return [{ kind: 'added', subject: 'created', ...(lines.length === 0 ? { text: `off, everyone gets ${t.off}` } : {}) }, ...lines]
     }
-    case 'segment':
     case 'environment':
       return [{ kind: 'added', subject: 'created' }, ...diffDocument({ ...change, before: {} })]
   }
@@ -38,7 +42,7 @@ interface Lists {
   exclude?: List
 }
 
-function diffLists({ before, after }: Change): DiffLine[] {
+function diffLists({ before, after }: Pick<Change, 'before' | 'after'>): DiffLine[] {
   const was = (before ?? {}) as Lists
   const is = (after ?? {}) as Lists
   const out: DiffLine[] = []
@@ -56,4 +60,44 @@ function diffLists({ before, after }: Change): DiffLine[] {
   }
   if (out.length === 0 && before !== undefined && after !== undefined) return [{ kind: 'changed', subject: 'keys', text: 'as many as before, some of them others' }]
   return out
+}
+
+/** What a person writes of a segment. */
+export interface SegmentText {
+  name?: string
+  description?: string
+  when?: Condition
+  include?: Record<string, string[]>
+  exclude?: Record<string, string[]>
+}
+
+const nobody = 'nobody but those included'
+
+/** What changed in a segment's definition: its condition as a sentence, its keys one by one. */
+export function diffSegment(before: SegmentText, after: SegmentText): DiffLine[] {
+  const out: DiffLine[] = []
+  for (const field of ['name', 'description'] as const) {
+    const [x, y] = [before[field] || undefined, after[field] || undefined]
+    if (x !== y) out.push({ kind: x === undefined ? 'added' : y === undefined ? 'removed' : 'changed', subject: field, ...(x && { from: x }), ...(y && { to: y }) })
+  }
+  if (!same(before.when, after.when)) {
+    const say = (c: Condition | undefined) => (c ? text(conditionParts(c, { most: 12 })) : nobody)
+    out.push({ kind: 'changed', subject: 'condition', from: say(before.when), to: say(after.when) })
+  }
+  for (const side of ['include', 'exclude'] as const) {
+    const [was, is] = [before[side] ?? {}, after[side] ?? {}]
+    for (const attribute of new Set([...Object.keys(was), ...Object.keys(is)])) {
+      const [x, y] = [new Set(was[attribute]), new Set(is[attribute])]
+      const subject = `${side === 'include' ? 'included' : 'excluded'}${attribute === 'targetingKey' ? '' : ` by ${attribute}`}`
+      const [gone, come] = [[...x].filter((k) => !y.has(k)), [...y].filter((k) => !x.has(k))]
+      if (gone.length) out.push({ kind: 'removed', subject, from: some(gone) })
+      if (come.length) out.push({ kind: 'added', subject, to: some(come) })
+    }
+  }
+  return out
+}
+
+function some(keys: string[]): string {
+  const shown = keys.slice(0, 8).map((k) => shortJson(k, 40))
+  return shown.join(', ') + (keys.length > shown.length ? ` and ${plural(keys.length - shown.length, 'more', 'more')}` : '')
 }
