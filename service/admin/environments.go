@@ -91,7 +91,15 @@ func (d *Draft) createEnvironment(e feature.Environment) (feature.Environment, e
 	if len(others) >= feature.MaxEnvironments {
 		return e, feature.Conflict("a project has at most %d environments", feature.MaxEnvironments)
 	}
-	if n := d.leftovers(e.Key, 1); n > 0 {
+	system, err := d.s.state(d.ctx, store.System)
+	if err != nil {
+		return e, err
+	}
+	bound, err := boundTokens(system, d.project, e.Key)
+	if err != nil {
+		return e, err
+	}
+	if n := d.leftovers(e.Key, 1); n > 0 || len(bound) > 0 {
 		return e, feature.Conflict("the deletion of an environment with the same key is not finished; delete it again")
 	}
 	e.Version, e.CreatedAt, e.UpdatedAt = d.revision(), d.now, d.now
@@ -158,27 +166,88 @@ func (d *Draft) PatchEnvironment(environment, ifMatch string, patch []byte) (fea
 // maxSweep is how many bytes of documents one commit of a sweep deletes, well below what a store takes at once.
 const maxSweep = 8 << 20
 
-// DeleteEnvironment deletes an environment with all that is in it: targeting, lists, kills and ruleset. A large one takes several commits, the
-// first of which makes it unreachable; repeating the call, with any If-Match, finishes what was interrupted.
+// DeleteEnvironment deletes an environment with all that is in it: targeting, lists, kills and ruleset, and revokes the tokens that are bound to it, which would be good
+// again for a new one of its name. A large one takes several commits, the first of which makes it unreachable; repeating the call, with any If-Match, finishes what was
+// interrupted.
 func (s *Service) DeleteEnvironment(ctx context.Context, call Call, project, environment string) (Written, error) {
 	if err := s.project(ctx, &call, project, policy.EnvironmentWrite, environment); err != nil {
 		return Written{}, err
 	}
+	system, err := s.sync(ctx, store.System)
+	if err != nil {
+		return Written{}, err
+	}
+	bound, err := boundTokens(system, project, environment)
+	if err != nil {
+		return Written{}, err
+	}
 	c := change{scope: project, verb: "environment.delete", target: "environment/" + environment}
-	first := true
-	for {
+	for first := true; ; first = false {
 		more, w, err := write(ctx, s, &call, c, func(d *Draft) (bool, error) {
-			return d.deleteEnvironment(environment, first, call.IfMatch)
+			return d.deleteEnvironment(environment, call.IfMatch, first, len(bound) > 0)
 		})
-		if err != nil || !more || call.DryRun {
+		if err != nil || call.DryRun {
 			return w, err
 		}
-		first, call.Idempotency = false, nil
+		call.Idempotency = nil
+		if first {
+			if err := s.revokeBound(ctx, call, project, environment); err != nil {
+				return Written{}, err
+			}
+		}
+		if !more {
+			return w, nil
+		}
 	}
 }
 
-// deleteEnvironment makes one step; more says that another is needed.
-func (d *Draft) deleteEnvironment(environment string, first bool, ifMatch string) (more bool, err error) {
+// boundTokens lists the ids of an environment's tokens that are not revoked.
+func boundTokens(system *store.State, project, environment string) ([]string, error) {
+	var out []string
+	for id, data := range system.List(collToken) {
+		t, err := feature.Decode[feature.Token](data)
+		if err != nil {
+			return nil, err
+		}
+		if t.Project == project && t.Environment == environment && t.RevokedAt.IsZero() {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// revokeBound revokes an environment's tokens.
+func (s *Service) revokeBound(ctx context.Context, call Call, project, environment string) error {
+	system, err := s.sync(ctx, store.System)
+	if err != nil {
+		return err
+	}
+	if bound, err := boundTokens(system, project, environment); err != nil || len(bound) == 0 {
+		return err
+	}
+	c := change{scope: store.System, verb: "token.revoke", target: "project/" + project + "/environment/" + environment}
+	_, _, err = write(ctx, s, &call, c, func(d *Draft) (struct{}, error) {
+		bound, err := boundTokens(d.base, project, environment)
+		if err != nil {
+			return struct{}{}, err
+		}
+		for _, id := range bound {
+			t, err := load[feature.Token](d, tokenKey(id), "token", id)
+			if err != nil {
+				return struct{}{}, err
+			}
+			t.RevokedAt, t.RevokedBy, t.Version = d.now, call.Principal.ID, d.revision()
+			if err := d.lowered(tokenKey(id), t); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// deleteEnvironment makes one step; more says that another is needed. bound: tokens are left of it.
+func (d *Draft) deleteEnvironment(environment, ifMatch string, first, bound bool) (more bool, err error) {
 	if err := d.can(policy.EnvironmentWrite, environment); err != nil {
 		return false, err
 	}
@@ -191,7 +260,7 @@ func (d *Draft) deleteEnvironment(environment string, first bool, ifMatch string
 			return false, err
 		}
 		d.delete(environmentKey(environment))
-	case first && d.leftovers(environment, 1) == 0:
+	case first && !bound && d.leftovers(environment, 1) == 0:
 		return false, err
 	}
 	return d.leftovers(environment, maxSweep) >= maxSweep, nil

@@ -18,7 +18,7 @@ type RampRequest struct {
 
 // Ramp sets the exposure of the default or of a rule and turns the flag on, unless the exposure is 0. It needs no If-Match: it changes one number, whatever
 // else was changed meanwhile. Weights and ranges stay, so nobody who stays exposed changes variant.
-func (s *Service) Ramp(ctx context.Context, call Call, project, flag, environment string, r RampRequest) (feature.Targeting, Written, error) {
+func (s *Service) Ramp(ctx context.Context, call Call, project, flag, environment string, r RampRequest) (TargetingView, Written, error) {
 	if call.Reason == "" {
 		call.Reason = r.Reason
 	}
@@ -28,14 +28,14 @@ func (s *Service) Ramp(ctx context.Context, call Call, project, flag, environmen
 }
 
 // TurnOn turns a flag on in an environment.
-func (s *Service) TurnOn(ctx context.Context, call Call, project, flag, environment string) (feature.Targeting, Written, error) {
+func (s *Service) TurnOn(ctx context.Context, call Call, project, flag, environment string) (TargetingView, Written, error) {
 	return s.targetingVerb(ctx, call, project, flag, environment, "targeting.on", policy.TargetingRamp, func(d *Draft) (feature.Targeting, error) {
 		return d.Switch(flag, environment, call.IfMatch, true)
 	})
 }
 
 // TurnOff turns a flag off in an environment: everyone gets the off variant.
-func (s *Service) TurnOff(ctx context.Context, call Call, project, flag, environment string) (feature.Targeting, Written, error) {
+func (s *Service) TurnOff(ctx context.Context, call Call, project, flag, environment string) (TargetingView, Written, error) {
 	return s.targetingVerb(ctx, call, project, flag, environment, "targeting.off", policy.TargetingRamp, func(d *Draft) (feature.Targeting, error) {
 		return d.Switch(flag, environment, call.IfMatch, false)
 	})

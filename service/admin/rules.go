@@ -9,16 +9,16 @@ import (
 )
 
 // PutRule replaces the rule with an id, or adds it at the end. The id may be left out of the rule.
-func (s *Service) PutRule(ctx context.Context, call Call, project, flag, environment, id string, r feature.Rule) (feature.Targeting, Written, error) {
+func (s *Service) PutRule(ctx context.Context, call Call, project, flag, environment, id string, r feature.Rule) (TargetingView, Written, error) {
 	return s.targetingVerb(ctx, call, project, flag, environment, "rule.put", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
 		return d.PutRule(flag, environment, call.IfMatch, id, r)
 	})
 }
 
 // PatchRule applies a merge patch to one rule.
-func (s *Service) PatchRule(ctx context.Context, call Call, project, flag, environment, id string, patch []byte) (feature.Targeting, Written, error) {
+func (s *Service) PatchRule(ctx context.Context, call Call, project, flag, environment, id string, patch []byte) (TargetingView, Written, error) {
 	if err := feature.CheckPatch(patch, feature.Rule{}, feature.Limits{}); err != nil {
-		return feature.Targeting{}, Written{}, err
+		return TargetingView{}, Written{}, err
 	}
 	return s.targetingVerb(ctx, call, project, flag, environment, "rule.update", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
 		return d.PatchRule(flag, environment, call.IfMatch, id, patch)
@@ -26,14 +26,14 @@ func (s *Service) PatchRule(ctx context.Context, call Call, project, flag, envir
 }
 
 // DeleteRule removes one rule. Its hash line is remembered: a rule that is added with the same id has the same cohorts.
-func (s *Service) DeleteRule(ctx context.Context, call Call, project, flag, environment, id string) (feature.Targeting, Written, error) {
+func (s *Service) DeleteRule(ctx context.Context, call Call, project, flag, environment, id string) (TargetingView, Written, error) {
 	return s.targetingVerb(ctx, call, project, flag, environment, "rule.delete", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
 		return d.DeleteRule(flag, environment, call.IfMatch, id)
 	})
 }
 
 // OrderRules puts the rules in another order; ids names every rule once.
-func (s *Service) OrderRules(ctx context.Context, call Call, project, flag, environment string, ids []string) (feature.Targeting, Written, error) {
+func (s *Service) OrderRules(ctx context.Context, call Call, project, flag, environment string, ids []string) (TargetingView, Written, error) {
 	return s.targetingVerb(ctx, call, project, flag, environment, "rule.order", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
 		return d.OrderRules(flag, environment, call.IfMatch, ids)
 	})

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"math"
 	"strings"
 
 	"github.com/dimmerhq/dimmer/evaluator"
@@ -53,12 +54,22 @@ func (s *Service) PatchSegment(ctx context.Context, call Call, project, segment 
 	})
 }
 
-// DeleteSegment deletes a segment that nothing refers to, with its lists.
+// DeleteSegment deletes a segment that nothing refers to, with its lists. Large lists take several commits, the first of which deletes the segment; repeating the call,
+// with any If-Match, finishes what was interrupted.
 func (s *Service) DeleteSegment(ctx context.Context, call Call, project, segment string) (Written, error) {
-	_, w, err := s.segmentVerb(ctx, call, project, "segment.delete", segment, func(d *Draft) (feature.Segment, error) {
-		return feature.Segment{}, d.DeleteSegment(segment, call.IfMatch)
-	})
-	return w, err
+	if err := s.project(ctx, &call, project, policy.SegmentWrite, ""); err != nil {
+		return Written{}, err
+	}
+	c := change{scope: project, verb: "segment.delete", target: "segment/" + segment}
+	for first := true; ; first = false {
+		more, w, err := write(ctx, s, &call, c, func(d *Draft) (bool, error) {
+			return d.deleteSegment(segment, call.IfMatch, first, maxSweep)
+		})
+		if err != nil || !more || call.DryRun {
+			return w, err
+		}
+		call.Idempotency = nil
+	}
 }
 
 func (s *Service) segmentVerb(
@@ -80,6 +91,9 @@ func (d *Draft) CreateSegment(g feature.Segment) (feature.Segment, error) {
 	}
 	if _, there := d.get(segmentKey(g.Key)); there {
 		return g, feature.Exists("segment", g.Key)
+	}
+	if len(d.ids(listCollection(g.Key))) > 0 {
+		return g, feature.Conflict("the deletion of a segment with the same key is not finished; delete it again")
 	}
 	g.CreatedAt = d.now
 	return g, d.saveSegment(&g)
@@ -150,29 +164,60 @@ func (d *Draft) saveSegment(g *feature.Segment) error {
 	return d.authored(segmentKey(g.Key), g)
 }
 
-// DeleteSegment is [Service.DeleteSegment] in a draft.
+// DeleteSegment is [Service.DeleteSegment] in a draft, in one commit.
 func (d *Draft) DeleteSegment(segment, ifMatch string) error {
-	if _, err := d.segmentFor(segment, ifMatch); err != nil {
-		return err
+	_, err := d.deleteSegment(segment, ifMatch, true, math.MaxInt)
+	return err
+}
+
+// deleteSegment makes one step, of about limit bytes; more says that another is needed.
+func (d *Draft) deleteSegment(segment, ifMatch string, first bool, limit int) (more bool, err error) {
+	_, err = d.segmentFor(segment, ifMatch)
+	switch feature.CodeOf(err) {
+	case "":
+		if !first {
+			return false, feature.Conflict("the segment was made anew while it was being deleted")
+		}
+		if err := d.unreferenced("segment", segment); err != nil {
+			return false, err
+		}
+		d.version = 0
+		d.delete(segmentKey(segment))
+		for _, environment := range d.environments() {
+			d.segments[segmentPlace{environment, segment}] = d.prefix
+		}
+	case feature.CodeNotFound:
+		if first && len(d.ids(listCollection(segment))) == 0 {
+			return false, err
+		}
+	default:
+		return false, err
 	}
-	if err := d.unreferenced("segment", segment); err != nil {
-		return err
-	}
-	d.version = 0
-	d.delete(segmentKey(segment))
-	for _, id := range d.ids(listCollection(segment)) {
-		d.delete(store.Key{Collection: listCollection(segment), ID: id})
-	}
-	for _, environment := range d.environments() {
-		d.segments[segmentPlace{environment, segment}] = d.prefix
-		prefix := string(evaluator.KindList) + "/" + segment + ":"
-		for _, id := range d.ids(store.RulesetCollection(environment)) {
+	return d.listLeftovers(segment, limit) >= limit, nil
+}
+
+// listLeftovers deletes documents of a segment's lists until they have limit bytes, and returns how many bytes they have. The authored ones go last: they tell whether
+// something is left.
+func (d *Draft) listLeftovers(segment string, limit int) int {
+	size := 0
+	sweep := func(collection, prefix string) {
+		for _, id := range d.ids(collection) {
+			if size >= limit {
+				return
+			}
 			if strings.HasPrefix(id, prefix) {
-				d.delete(store.Key{Collection: store.RulesetCollection(environment), ID: id})
+				k := store.Key{Collection: collection, ID: id}
+				data, _ := d.get(k)
+				d.delete(k)
+				size += len(data)
 			}
 		}
 	}
-	return nil
+	for _, environment := range d.environments() {
+		sweep(store.RulesetCollection(environment), string(evaluator.KindList)+"/"+segment+":")
+	}
+	sweep(listCollection(segment), "")
+	return size
 }
 
 // segmentEnvironment is what a segment has in an environment; nothing is stored for one that was never touched there.

@@ -22,32 +22,22 @@ type TargetingView struct {
 
 // GetTargeting returns a flag's targeting in an environment.
 func (s *Service) GetTargeting(ctx context.Context, call Call, project, flag, environment string) (TargetingView, error) {
-	out := TargetingView{Flag: flag, Environment: environment}
+	none := TargetingView{Flag: flag, Environment: environment}
 	state, err := s.view(ctx, &call, project, policy.TargetingRead, environment)
 	if err != nil {
-		return out, err
+		return none, err
 	}
 	if _, there := state.Get(environmentKey(environment)); !there {
-		return out, feature.NotFound("environment", environment)
+		return none, feature.NotFound("environment", environment)
 	}
-	f, err := read[feature.Flag](state, flagKey(flag), "flag", flag)
+	if _, there := state.Get(flagKey(flag)); !there {
+		return none, feature.NotFound("flag", flag)
+	}
+	t, err := read[feature.Targeting](state, targetingKey(environment, flag), "flag", flag)
 	if err != nil {
-		return out, err
+		return none, err
 	}
-	if out.Targeting, err = read[feature.Targeting](state, targetingKey(environment, flag), "flag", flag); err != nil {
-		return out, err
-	}
-	out.Archived = f.Archived
-	for id, data := range state.List(killCollection(environment)) {
-		k, err := feature.Decode[feature.Kill](data)
-		if err != nil {
-			return out, err
-		}
-		if k.Flag == flag && k.Cleared == nil {
-			out.Kills, out.Killed = append(out.Kills, id), true
-		}
-	}
-	return out, nil
+	return s.newDraft(ctx, &call, project, state).viewed(flag, environment, t)
 }
 
 // maxTargetings bounds the bytes of one page of targetings, of which each may have 256 KiB: a page may be short, with a Next.
@@ -102,16 +92,16 @@ func (s *Service) ListTargetings(ctx context.Context, call Call, project, enviro
 }
 
 // PutTargeting replaces a targeting. Rules keep their cohorts by id; a rule without an id gets one. What the server owns may be left out, or has to be as it is.
-func (s *Service) PutTargeting(ctx context.Context, call Call, project, flag, environment string, t feature.Targeting) (feature.Targeting, Written, error) {
+func (s *Service) PutTargeting(ctx context.Context, call Call, project, flag, environment string, t feature.Targeting) (TargetingView, Written, error) {
 	return s.targetingVerb(ctx, call, project, flag, environment, "targeting.update", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
 		return d.PutTargeting(flag, environment, call.IfMatch, t)
 	})
 }
 
 // PatchTargeting applies a merge patch to a targeting.
-func (s *Service) PatchTargeting(ctx context.Context, call Call, project, flag, environment string, patch []byte) (feature.Targeting, Written, error) {
+func (s *Service) PatchTargeting(ctx context.Context, call Call, project, flag, environment string, patch []byte) (TargetingView, Written, error) {
 	if err := feature.CheckPatch(patch, feature.Targeting{}, feature.Limits{}); err != nil {
-		return feature.Targeting{}, Written{}, err
+		return TargetingView{}, Written{}, err
 	}
 	return s.targetingVerb(ctx, call, project, flag, environment, "targeting.update", policy.TargetingWrite, func(d *Draft) (feature.Targeting, error) {
 		return d.PatchTargeting(flag, environment, call.IfMatch, patch)
@@ -120,11 +110,37 @@ func (s *Service) PatchTargeting(ctx context.Context, call Call, project, flag, 
 
 func (s *Service) targetingVerb(
 	ctx context.Context, call Call, project, flag, environment, verb string, action policy.Action, fn func(*Draft) (feature.Targeting, error),
-) (feature.Targeting, Written, error) {
+) (TargetingView, Written, error) {
 	if err := s.project(ctx, &call, project, action, environment); err != nil {
-		return feature.Targeting{}, Written{}, err
+		return TargetingView{}, Written{}, err
 	}
-	return write(ctx, s, &call, change{scope: project, verb: verb, target: at(flag, environment)}, fn)
+	return write(ctx, s, &call, change{scope: project, verb: verb, target: at(flag, environment)}, func(d *Draft) (TargetingView, error) {
+		t, err := fn(d)
+		if err != nil {
+			return TargetingView{Targeting: t, Flag: flag, Environment: environment}, err
+		}
+		return d.viewed(flag, environment, t)
+	})
+}
+
+// viewed puts what stands above a targeting around it.
+func (d *Draft) viewed(flag, environment string, t feature.Targeting) (TargetingView, error) {
+	out := TargetingView{Targeting: t, Flag: flag, Environment: environment}
+	f, err := load[feature.Flag](d, flagKey(flag), "flag", flag)
+	if err != nil {
+		return out, err
+	}
+	out.Archived = f.Archived
+	for _, id := range d.ids(killCollection(environment)) {
+		k, err := load[feature.Kill](d, killKey(environment, id), "kill", id)
+		if err != nil {
+			return out, err
+		}
+		if k.Flag == flag && k.Cleared == nil {
+			out.Kills, out.Killed = append(out.Kills, id), true
+		}
+	}
+	return out, nil
 }
 
 // PutTargeting is [Service.PutTargeting] in a draft.

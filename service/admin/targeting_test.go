@@ -39,7 +39,7 @@ func TestPutTargeting(t *testing.T) {
 	w.check()
 
 	// What was read can be written back as it is, and changes nothing.
-	again, written, err := w.a.PutTargeting(w.ctx, matching(saved.Version), "shop", "f", "production", saved)
+	again, written, err := w.a.PutTargeting(w.ctx, matching(saved.Version), "shop", "f", "production", saved.Targeting)
 	require.NoError(t, err)
 	require.True(t, written.Unchanged)
 	require.Equal(t, saved, again)
@@ -98,7 +98,7 @@ func TestRules(t *testing.T) {
 	w := newWorld(t)
 	w.text("f", "off", "a", "b")
 	version := func() int64 { return w.targeting("f", "production").Version }
-	put := func(id string, r feature.Rule) feature.Targeting {
+	put := func(id string, r feature.Rule) TargetingView {
 		saved, _, err := w.a.PutRule(w.ctx, matching(version()), "shop", "f", "production", id, r)
 		require.NoError(t, err)
 		return saved
@@ -191,4 +191,39 @@ func TestRampOfRules(t *testing.T) {
 		require.ErrorContains(t, err, "these can be ramped: half")
 		require.Equal(t, "/rule", feature.Problems(err)[0].Path)
 	}
+}
+
+// A verb's answer says what stands above the targeting, as of its own commit: a second look could fail, or see a later state.
+func TestVerbsAnswerWithKills(t *testing.T) {
+	w := newWorld(t)
+	w.flag("f")
+	w.flag("g")
+	kill, _, err := w.a.Kill(w.ctx, root(), "shop", "f", "production")
+	require.NoError(t, err)
+	for name, verb := range map[string]func(flag string) (TargetingView, Written, error){
+		"ramp": func(flag string) (TargetingView, Written, error) {
+			return w.b.Ramp(w.ctx, root(), "shop", flag, "production", RampRequest{Exposure: 5_000})
+		},
+		"on": func(flag string) (TargetingView, Written, error) {
+			return w.b.TurnOn(w.ctx, root(), "shop", flag, "production")
+		},
+		"patch": func(flag string) (TargetingView, Written, error) {
+			return w.b.PatchTargeting(w.ctx, matching(w.targeting(flag, "production").Version), "shop", flag, "production", []byte(`{"off":"on"}`))
+		},
+	} {
+		view, _, err := verb("f")
+		require.NoError(t, err, name)
+		require.Equal(t, []string{kill.ID}, view.Kills, name)
+		require.True(t, view.Killed, name)
+		require.Equal(t, w.targeting("f", "production"), view, name)
+		view, _, err = verb("g")
+		require.NoError(t, err, name)
+		require.False(t, view.Killed, name)
+	}
+	first, _, err := w.a.TurnOff(w.ctx, idempotent("k", 1), "shop", "f", "production")
+	require.NoError(t, err)
+	again, written, err := w.b.TurnOff(w.ctx, idempotent("k", 1), "shop", "f", "production")
+	require.NoError(t, err)
+	require.True(t, written.Replayed)
+	require.Equal(t, first, again)
 }

@@ -110,7 +110,7 @@ func (w *world) put(flag, environment string, t feature.Targeting) (feature.Targ
 	w.t.Helper()
 	out, written, err := w.a.PutTargeting(w.ctx, matching(w.targeting(flag, environment).Version), "shop", flag, environment, t)
 	require.NoError(w.t, err)
-	return out, written
+	return out.Targeting, written
 }
 
 // served is a ruleset document as it is stored.
@@ -218,5 +218,5 @@ func (w *world) ramp(flag, environment, percent string) feature.Targeting {
 	require.NoError(w.t, err)
 	out, _, err := w.a.Ramp(w.ctx, root(), "shop", flag, environment, RampRequest{Exposure: p})
 	require.NoError(w.t, err)
-	return out
+	return out.Targeting
 }

@@ -81,19 +81,11 @@ func either(a, b *MergePatch) []byte {
 	return nil
 }
 
-// targeting answers a verb that changed a targeting. Whether the flag is killed is asked afterwards, and left out when that cannot be
-// told now: the change is made either way.
-func (s *server) targeting(ctx context.Context, project, flag, environment string, t feature.Targeting, w admin.Written) targetingBody {
+// changed answers a verb that changed a targeting.
+func changed(ctx context.Context, v *admin.TargetingView, w admin.Written) targetingBody {
 	wrote(ctx, w)
-	out := targetingBody{Targeting: t, Flag: flag, Environment: environment, Revision: w.Revision, Epoch: w.Epoch, Durability: w.Durability}
-	call := callOf(ctx, "")
-	kills, err := s.opts.Admin.ListKills(ctx, admin.Call{Principal: call.Principal}, project, admin.KillFilter{Flag: flag, Environment: environment, Live: true})
-	if err != nil {
-		s.opts.Logger.Warn("kills are missing from an answer", "project", project, "error", err)
-	}
-	for _, k := range kills {
-		out.Kills, out.Killed = append(out.Kills, k.ID), true
-	}
+	out := viewed(v)
+	out.Revision, out.Epoch, out.Durability = w.Revision, w.Epoch, w.Durability
 	return out
 }
 

@@ -38,7 +38,7 @@ func (s *server) PutTargeting(ctx context.Context, r PutTargetingRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return PutTargeting200JSONResponse{Body: body, Headers: PutTargeting200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -49,7 +49,7 @@ func (s *server) PatchTargeting(ctx context.Context, r PatchTargetingRequestObje
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return PatchTargeting200JSONResponse{Body: body, Headers: PatchTargeting200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -59,7 +59,7 @@ func (s *server) PutRule(ctx context.Context, r PutRuleRequestObject) (PutRuleRe
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return PutRule200JSONResponse{Body: body, Headers: PutRule200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -70,7 +70,7 @@ func (s *server) PatchRule(ctx context.Context, r PatchRuleRequestObject) (Patch
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return PatchRule200JSONResponse{Body: body, Headers: PatchRule200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -80,7 +80,7 @@ func (s *server) DeleteRule(ctx context.Context, r DeleteRuleRequestObject) (Del
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return DeleteRule200JSONResponse{Body: body, Headers: DeleteRule200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -90,7 +90,7 @@ func (s *server) OrderRules(ctx context.Context, r OrderRulesRequestObject) (Ord
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return OrderRules200JSONResponse{Body: body, Headers: OrderRules200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -100,7 +100,7 @@ func (s *server) Ramp(ctx context.Context, r RampRequestObject) (RampResponseObj
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return Ramp200JSONResponse{Body: body, Headers: Ramp200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -110,7 +110,7 @@ func (s *server) TurnOn(ctx context.Context, r TurnOnRequestObject) (TurnOnRespo
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return TurnOn200JSONResponse{Body: body, Headers: TurnOn200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
@@ -120,7 +120,7 @@ func (s *server) TurnOff(ctx context.Context, r TurnOffRequestObject) (TurnOffRe
 	if err != nil {
 		return nil, err
 	}
-	body := s.targeting(ctx, r.Project, r.Flag, r.Environment, t, w)
+	body := changed(ctx, &t, w)
 	return TurnOff200JSONResponse{Body: body, Headers: TurnOff200ResponseHeaders{ETag: etag(t.Version)}}, nil
 }
 
