@@ -41,6 +41,7 @@ export function Shell() {
       </main>
       <StatusLine project={project} />
       <BottomBar project={project} />
+      <section id="overlays" aria-label="Menus" />
       <Toasts />
       <Hosted />
     </div>

@@ -1,14 +1,7 @@
 import {
   type CSSVariablesResolver,
   type MantineColorsTuple,
-  Button,
-  Drawer,
   MantineProvider,
-  Menu,
-  Modal,
-  Popover,
-  Select,
-  Tooltip,
   convertCssVariables,
   createTheme,
   defaultCssVariablesResolver,
@@ -43,17 +36,24 @@ export const theme = createTheme({
   focusRing: 'auto',
   cursorType: 'pointer',
   respectReducedMotion: true,
+  // By name and not with X.extend, which would put every component named here into the first file that is loaded.
   components: {
     // variant="primary" is the one main act of a view, variant="danger" a kill or what destroys; the rest is quiet.
-    Button: Button.extend({ defaultProps: { variant: 'default', size: 'sm' } }),
+    Button: { defaultProps: { variant: 'default', size: 'sm' } },
     // Locking the scroll of the page behind would inject a <style>, which the content security policy forbids; the shell scrolls inside itself.
     // A dialog's head is no banner of the page, which <header> outside of a section would be.
-    Modal: Modal.extend({ defaultProps: { attributes: { header: { role: 'presentation' } }, lockScroll: false, transitionProps: { duration: 120, transition: 'fade' }, overlayProps: { backgroundOpacity: 0.6 } } }),
-    Drawer: Drawer.extend({ defaultProps: { attributes: { header: { role: 'presentation' } }, lockScroll: false, transitionProps: { duration: 120 }, overlayProps: { backgroundOpacity: 0.6 } } }),
-    Menu: Menu.extend({ defaultProps: { transitionProps: { duration: 80, transition: 'fade' }, shadow: 'md' } }),
-    Popover: Popover.extend({ defaultProps: { transitionProps: { duration: 80, transition: 'fade' } } }),
-    Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: 'right', comboboxProps: { transitionProps: { duration: 0 } } } }),
-    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300, events: { hover: true, focus: true, touch: false } } }),
+    Modal: { defaultProps: { attributes: { header: { role: 'presentation' } }, lockScroll: false, transitionProps: { duration: 120, transition: 'fade' }, overlayProps: { backgroundOpacity: 0.6 } } },
+    Drawer: { defaultProps: { attributes: { header: { role: 'presentation' } }, lockScroll: false, transitionProps: { duration: 120 }, overlayProps: { backgroundOpacity: 0.6 } } },
+    Menu: { defaultProps: { transitionProps: { duration: 80, transition: 'fade' }, shadow: 'md', withInitialFocusPlaceholder: false } },
+    // In a landmark, so that a screen reader finds what opened.
+    Portal: { defaultProps: { target: '#overlays' } },
+    Popover: { defaultProps: { transitionProps: { duration: 80, transition: 'fade' } } },
+    Select: { defaultProps: { allowDeselect: false, withScrollArea: false, checkIconPosition: 'right', comboboxProps: { transitionProps: { duration: 0 } } } },
+    // A list scrolls by itself (theme.css); a scroll area around it would be a stop for the keyboard that leads nowhere.
+    Autocomplete: { defaultProps: { withScrollArea: false } },
+    TagsInput: { defaultProps: { withScrollArea: false } },
+    MultiSelect: { defaultProps: { withScrollArea: false } },
+    Tooltip: { defaultProps: { openDelay: 300, events: { hover: true, focus: true, touch: false } } },
   },
 })
 

@@ -20,10 +20,10 @@ export function TopBar({ project, production }: { project: string; production: E
       <ProjectSwitch project={project} />
       <EnvironmentSwitch />
       {production && !/prod/i.test(shown) && <span className={classes.production}>production</span>}
-      <UnstyledButton className={classes.search} onClick={() => palette.set(true)} aria-label="Find a flag or act on it" aria-keyshortcuts="Control+K Meta+K">
+      <UnstyledButton className={classes.search} onClick={() => palette.set(true)} aria-keyshortcuts="Control+K Meta+K">
         <SearchIcon size={16} />
         <span className={classes.searchText}>Find or act</span>
-        <kbd className={classes.kbd}>{mac ? '⌘K' : 'Ctrl K'}</kbd>
+        <kbd className={classes.kbd} aria-hidden="true">{mac ? '⌘K' : 'Ctrl K'}</kbd>
       </UnstyledButton>
       <AccountMenu />
     </header>

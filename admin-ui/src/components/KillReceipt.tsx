@@ -38,10 +38,12 @@ export function KillReceipt({ target, sent, onClose }: { target: FullTarget; sen
         Sent {clock.format(sent.at)} · revision {count(receipt.revision)}
         {flags && flags.length > 1 && ` · ${plural(flags.length, 'flag')}`}
       </p>
-      <dl className={classes.arrival} role="status" aria-live="polite">
-        <Arrival name="Nodes" {...nodes} />
-        <Arrival name="Instances" {...instances} />
-      </dl>
+      <div role="status">
+        <dl className={classes.arrival}>
+          <Arrival name="Nodes" {...nodes} />
+          <Arrival name="Instances" {...instances} />
+        </dl>
+      </div>
       {everywhere ? (
         <p className={classes.done}>
           <CheckIcon size={18} />

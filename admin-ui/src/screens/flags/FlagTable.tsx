@@ -191,7 +191,8 @@ const Row = memo(function Row({ project, item, index, start, environments, narro
         </div>
       ))}
       <div role="gridcell" className={classes.acts}>
-        <RowMenu project={project} item={item} environments={environments} button={inner()} />
+        {/* The key: an open menu must never become that of the flag which takes this row over. */}
+        <RowMenu key={flag.key} project={project} item={item} environments={environments} button={inner()} />
       </div>
     </div>
   )
