@@ -40,6 +40,7 @@ pure service/compile              → service/feature evaluator jsonschema
 pure service/policy               → service/feature
 pure service/limit                → time-rate
 pure service/stats                →
+pure service/rollout              → service/feature service/stats
 
 # State.
      service/store                → service/feature
