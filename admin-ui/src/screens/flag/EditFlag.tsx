@@ -48,7 +48,10 @@ export function EditFlag({ project, flag, part, onClose }: Props) {
       toast(part === 'variants' ? 'The variants are saved' : 'The flag is saved')
       onClose()
     } catch (err) {
-      if (err instanceof ProblemError) setRefused(err.fields)
+      if (err instanceof ProblemError) {
+        setRefused(err.fields)
+        requestAnimationFrame(showFirstProblem)
+      }
       throw err
     }
   }
@@ -85,6 +88,11 @@ export function EditFlag({ project, flag, part, onClose }: Props) {
   )
 }
 
+/** Brings what the server refused into sight; the dialog may be long. */
+function showFirstProblem() {
+  document.querySelector('[role="dialog"] :is([data-problem], [aria-invalid="true"])')?.scrollIntoView({ block: 'center' })
+}
+
 /** The flag as it would be sent, and what keeps it from that. */
 function assemble(flag: Flag, details: Flag, rows: Row[], schema: string): { next: Flag; problems: Problems } {
   const problems: Problems = {}
@@ -108,7 +116,7 @@ function assemble(flag: Flag, details: Flag, rows: Row[], schema: string): { nex
 function Details({ flag, problems, onChange }: { flag: Flag; problems: Problems; onChange: (f: Flag) => void }) {
   return (
     <>
-      <TextInput label="Name" value={flag.name ?? ''} onChange={(e) => onChange({ ...flag, name: e.currentTarget.value })} error={problems['/name']} />
+      <TextInput data-autofocus label="Name" value={flag.name ?? ''} onChange={(e) => onChange({ ...flag, name: e.currentTarget.value })} error={problems['/name']} />
       <Textarea label="Description" autosize={false} rows={3} value={flag.description ?? ''} onChange={(e) => onChange({ ...flag, description: e.currentTarget.value })} error={problems['/description']} />
       <div className={classes.pair}>
         <NativeSelect label="Kind" data={Object.entries(kindNames).map(([value, label]) => ({ value, label }))} value={flag.kind ?? 'release'} onChange={(e) => onChange({ ...flag, kind: e.currentTarget.value })} error={problems['/kind']} />
@@ -134,7 +142,7 @@ function VariantRows({ type, rows, problems, onChange }: { type: Flag['type']; r
         <fieldset key={v.row} className={classes.variant}>
           <legend className="sr-only">Variant {v.key || i + 1}</legend>
           <div className={classes.row}>
-            <TextInput label="Key" size="xs" value={v.key} onChange={(e) => set(i, { key: e.currentTarget.value })} error={problems[`/variants/${i}/key`]} spellCheck={false} autoCapitalize="off" />
+            <TextInput data-autofocus={i === 0 || undefined} label="Key" size="xs" value={v.key} onChange={(e) => set(i, { key: e.currentTarget.value })} error={problems[`/variants/${i}/key`]} spellCheck={false} autoCapitalize="off" />
             <TextInput label="Name" size="xs" value={v.name ?? ''} onChange={(e) => set(i, { name: e.currentTarget.value })} error={problems[`/variants/${i}/name`]} />
             {rows.length > 1 && <RemoveButton label={`Remove variant ${v.key}`} onClick={() => onChange(rows.toSpliced(i, 1))} />}
           </div>

@@ -58,6 +58,7 @@ function Loaded({ at, flag }: { at: Place; flag: Definition }) {
       <div data-editor className={classes.page}>
         <About flag={flag} />
         <EnvironmentTabs at={at} archived={flag.archived ?? false} edited={Object.keys(drafts)} />
+        {viewer && <p className={classes.note}>You may look and not change: your role is viewer.</p>}
         <Killed at={at} targeting={targeting.data} readOnly={viewer} />
         <PartTabs at={at} />
         {targeting.error ? (

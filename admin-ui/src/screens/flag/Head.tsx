@@ -101,7 +101,7 @@ function Confirm({ act, at, flag, onClose }: { act: Exclude<Act, 'edit'>; at: Pl
     await queries.invalidateQueries({ queryKey: keys.all(project) })
   }
   return (
-    <ActDialog title={`${words.title} ${flag.key}?`} act={words.act} tone={words.danger ? 'danger' : 'primary'} onAct={run} onClose={onClose}>
+    <ActDialog title={`${words.title} ${flag.key}?`} act={words.act} tone={words.danger ? 'danger' : 'primary'} onAct={run} onClose={onClose} {...(act === 'delete' ? { confirm: flag.key } : {})}>
       <p className={classes.plain}>{words.text}</p>
     </ActDialog>
   )

@@ -16,7 +16,7 @@ export function JsonField({ label, description, value, onChange, placeholder, er
         <JsonEditor label={label} value={value} onChange={onChange} placeholder={placeholder ?? ''} invalid={errors.length > 0} />
       </Suspense>
       {errors.map((e) => (
-        <p key={e} className={classes.error}>
+        <p key={e} className={classes.error} data-problem>
           {e}
         </p>
       ))}

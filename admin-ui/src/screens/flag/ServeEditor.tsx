@@ -224,7 +224,7 @@ function Weights({
       })}
       <div className={classes.sum}>
         {used.length > 1 && (
-          <Button size="compact-xs" variant="subtle" color="gray" onClick={split}>
+          <Button size="compact-xs" variant="subtle" color="gray" className={classes.quiet} onClick={split}>
             Split evenly
           </Button>
         )}
