@@ -59,7 +59,7 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (store.Committed, err
 		switch {
 		case err != nil && notExecuted(err) && time.Now().Before(until) && ctx.Err() == nil:
 			s.lost(ctx)
-			if asked = askedFor(err); asked == "" && !pause(ctx, min(time.Duration(try), 4)*commitPause) {
+			if asked = askedFor(err); asked == "" && !pause(ctx, time.Duration(min(try, 4))*commitPause) {
 				return store.Committed{}, s.fail(ctx, "commit", err)
 			}
 			continue

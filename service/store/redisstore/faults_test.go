@@ -150,6 +150,8 @@ func TestRestart(t *testing.T) {
 	require.Empty(t, store.Diff(w.state, state, ""))
 
 	// Somebody who knows nothing cannot vouch for a server whose lineage is new: whoever comes to it first raises the epoch.
+	cancel()
+	running.Wait() // the mirror could vouch for it
 	w.commit()
 	server.Restart()
 	fresh := open(t, server.URL(), Options{})
@@ -160,7 +162,6 @@ func TestRestart(t *testing.T) {
 	require.EqualValues(t, 2, head.Epoch)
 	require.Equal(t, w.state.Head().Hash, head.Hash)
 	require.Equal(t, head, w.head(), "once")
-	cancel()
 }
 
 // TestTruncated: a server that comes back without its newest writes gets a new epoch, from whoever knew them.

@@ -113,7 +113,7 @@ func TestAnotherStore(t *testing.T) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() { _ = mirror.Run(ctx) }) //nolint:errcheck // ends with ctx
+	running.Go(func() { _ = mirror.Run(ctx) }) // ends with ctx
 	<-mirror.Ready()
 	known := w.state.Head()
 	require.Equal(t, known, mirror.State().Head())
