@@ -117,17 +117,23 @@ func load[T any](d *Draft, k store.Key, kind, name string) (T, error) {
 // authored writes an authored document.
 func (d *Draft) authored(k store.Key, v any) error {
 	d.raises = true
-	return d.lowered(k, v)
+	return d.write(k, v, feature.MaxDocument)
 }
 
-// lowered is authored for a change that only takes exposure away.
+// lowered is authored for a change that only takes exposure away. It is taken of a document that is too large already, if that does not grow by more than a version's digits.
 func (d *Draft) lowered(k store.Key, v any) error {
+	const digits = 64
+	before, _ := d.get(k)
+	return d.write(k, v, max(feature.MaxDocument, len(before)+digits))
+}
+
+func (d *Draft) write(k store.Key, v any, most int) error {
 	data, err := feature.Encode(v)
 	if err != nil {
 		return err
 	}
 	d.put(k, data)
-	if len(data) > feature.MaxDocument {
+	if len(data) > most {
 		return &feature.Error{Code: feature.CodeTooLarge, Path: d.prefix, Msg: "the document would have " + strconv.Itoa(len(data)) + " bytes; at most " +
 			strconv.Itoa(feature.MaxDocument)}
 	}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/dimmerhq/dimmer/evaluator"
@@ -263,6 +264,11 @@ func (d *Draft) storeTargeting(f *feature.Flag, environment string, before *feat
 	if before != nil {
 		after.Version, after.UpdatedAt = before.Version, before.UpdatedAt
 		d.version = before.Version
+	}
+	if err := fit(&after); err != nil {
+		return after, err
+	}
+	if before != nil {
 		if same(before, &after) {
 			return *before, nil
 		}
@@ -275,9 +281,38 @@ func (d *Draft) storeTargeting(f *feature.Flag, environment string, before *feat
 	after.Version, after.UpdatedAt = d.revision(), d.now
 	d.version = after.Version
 	d.flags[flagPlace{environment, f.Key}] = d.prefix
-	err := d.authored(targetingKey(environment, f.Key), &after)
-	if before != nil {
-		d.raises = raises
+	write := d.authored
+	if before != nil && !raises {
+		write = d.lowered
+	}
+	err := write(targetingKey(environment, f.Key), &after)
+	if feature.CodeOf(err) == feature.CodeTooLarge && len(after.Rules) > 0 {
+		err = atRules(err)
 	}
 	return after, err
+}
+
+// fit makes the lines that are remembered leave room for the rest.
+func fit(t *feature.Targeting) error {
+	if len(t.Lines) == 0 {
+		return nil
+	}
+	bare := *t
+	bare.Lines = nil
+	data, err := feature.Encode(&bare)
+	if err != nil {
+		return err
+	}
+	const around = 256 // a name, a version with more digits
+	return compile.Forget(t, feature.MaxDocument-len(data)-around)
+}
+
+// atRules says that it is the rules that make a targeting too large.
+func atRules(err error) error {
+	if e, ok := errors.AsType[*feature.Error](err); ok {
+		c := *e
+		c.Path += "/rules"
+		return &c
+	}
+	return err
 }

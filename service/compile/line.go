@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -93,4 +94,35 @@ func remembered(after *feature.Targeting, lines map[string][]evaluator.Range) ma
 		return nil
 	}
 	return out
+}
+
+// maxRemembered bounds the bytes of the lines that are remembered, encoded.
+const maxRemembered = 64 << 10
+
+// Forget drops of the lines that are remembered in t those for which there is no room: first of rules that are gone, and among these the last by id. room is in bytes, encoded.
+// A rule whose line was dropped gets a new one when it is given a distribution again.
+func Forget(t *feature.Targeting, room int) error {
+	room = min(room, maxRemembered)
+	kept := map[string][]evaluator.Range{}
+	keep := func(id string) error {
+		line, there := t.Lines[id]
+		if _, done := kept[id]; !there || done {
+			return nil
+		}
+		data, err := feature.Encode(map[string][]evaluator.Range{id: line})
+		if err == nil && len(data) <= room {
+			kept[id] = line
+			room -= len(data)
+		}
+		return err
+	}
+	var err error
+	t.Serves(func(id, _ string, _ *feature.Serve) { err = errors.Join(err, keep(id)) })
+	for _, id := range slices.Sorted(maps.Keys(t.Lines)) {
+		err = errors.Join(err, keep(id))
+	}
+	if t.Lines = kept; len(kept) == 0 {
+		t.Lines = nil
+	}
+	return err
 }
