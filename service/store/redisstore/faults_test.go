@@ -149,19 +149,23 @@ func TestRestart(t *testing.T) {
 	require.Equal(t, w.state.Head(), state.Head())
 	require.Empty(t, store.Diff(w.state, state, ""))
 
-	// Somebody who knows nothing cannot vouch for a server whose lineage is new: whoever comes to it first raises the epoch.
 	cancel()
-	running.Wait() // the mirror could vouch for it
-	w.commit()
+
+	// Somebody who knows nothing cannot vouch for a server whose lineage is new: whoever comes to it first raises the epoch.
+	gone := open(t, server.URL(), Options{})
+	x := newWriter(t, gone, "q") // nobody else knows this one
+	x.commit()
+	require.NoError(t, gone.Close())
 	server.Restart()
 	fresh := open(t, server.URL(), Options{})
-	_, err = fresh.Commit(t.Context(), w.seal())
+	_, err = fresh.Commit(t.Context(), x.seal())
 	require.ErrorIs(t, err, store.ErrConflict, "nor does it commit before that")
-	head, err := fresh.Head(t.Context(), "p")
+	head, err := fresh.Head(t.Context(), "q")
 	require.NoError(t, err)
 	require.EqualValues(t, 2, head.Epoch)
-	require.Equal(t, w.state.Head().Hash, head.Hash)
-	require.Equal(t, head, w.head(), "once")
+	require.Equal(t, x.state.Head().Hash, head.Hash)
+	x.s = s
+	require.Equal(t, head, x.head(), "once")
 }
 
 // TestTruncated: a server that comes back without its newest writes gets a new epoch, from whoever knew them.
