@@ -85,6 +85,8 @@ export function follow(project: string, queries: QueryClient): { stop: () => voi
         cache: 'no-store',
       })
       if (response.status === 401) session.lost()
+      // No project, or no right to see it: to ask again and again would not change that.
+      if (response.status === 403 || response.status === 404) ended.abort()
       if (!response.ok || !response.body) throw new Error(`the answer was ${response.status}`)
       const parse = sseParser()
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()

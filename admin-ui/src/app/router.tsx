@@ -10,14 +10,14 @@ import {
   stringifySearchWith,
 } from '@tanstack/react-router'
 import { projectsQuery } from '../api/queries'
-import { Broken, NotFound } from './failure'
+import { Broken, BrokenPage, NotFound, NotFoundPage } from './failure'
 import { environmentsSearch, flagSearch, flagsSearch, instancesSearch, logSearch, segmentSearch, segmentsSearch, signInSearch } from './search'
 import { session } from './session'
 import { Shell } from './shell'
 
 // Each screen is a file of its own in the build, loaded when its route is. A screen reads its parameters with getRouteApi('/p/$project/…').
 
-const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Outlet, notFoundComponent: NotFound, errorComponent: Broken })
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Outlet, notFoundComponent: NotFoundPage, errorComponent: BrokenPage })
 
 const signIn = createRoute({
   getParentRoute: () => root,
@@ -48,6 +48,8 @@ const project = createRoute({
   path: '/p/$project',
   beforeLoad: ({ location }) => signedIn(location.href),
   component: Shell,
+  notFoundComponent: NotFound,
+  errorComponent: BrokenPage,
 })
 
 const projectHome = createRoute({

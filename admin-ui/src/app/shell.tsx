@@ -1,12 +1,15 @@
 import { useMediaQuery } from '@mantine/hooks'
-import { useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Outlet, getRouteApi, useMatches, useNavigate, useRouter } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { KillDialog } from '../components/KillDialog'
+import { ProblemError } from '../api/problem'
+import { environmentsQuery } from '../api/queries'
 import { killing } from '../components/killing'
 import { useStore } from '../components/external'
 import { Toasts } from '../components/Toasts'
 import { type Environment, defaultEnvironment, rememberEnvironment, useEnvironments } from './environment'
+import { NoSuchProject } from './failure'
 import { follow } from './live'
 import { PaletteDialog } from './PaletteDialog'
 import { palette } from './palette'
@@ -26,6 +29,8 @@ export function Shell() {
   useFocusFollows()
   useShortcuts()
   const production = useProduction()
+  const { error } = useQuery(environmentsQuery(project))
+  const refused = error instanceof ProblemError && (error.status === 403 || error.status === 404)
   const title = useTitle(project)
   return (
     <div className={classes.shell} data-production={production !== undefined || undefined}>
@@ -37,11 +42,11 @@ export function Shell() {
       <TopBar project={project} production={production} />
       <LostBanner retry={retry} />
       <main id="content" className={classes.main} tabIndex={-1}>
-        <Outlet />
+        {refused ? <NoSuchProject error={error} /> : <Outlet />}
       </main>
       <StatusLine project={project} />
       <BottomBar project={project} />
-      <section id="overlays" aria-label="Menus" />
+      <section id="overlays" className={classes.overlays} aria-label="Menus" />
       <Toasts />
       <Hosted />
     </div>

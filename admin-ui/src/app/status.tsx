@@ -21,7 +21,7 @@ export function StatusLine({ project }: { project: string }) {
       <span className={classes.state} data-kind={live.kind} role="status">
         {word}
       </span>
-      {live.kind !== 'connecting' && <span>revision {count(live.revision)}</span>}
+      {live.kind !== 'connecting' && live.revision > 0 && <span>revision {count(live.revision)}</span>}
       {data && (
         <Link to="/p/$project/instances" params={{ project }} className={classes.instances} data-behind={done < total || undefined}>
           <span className={classes.long}>instances up to date </span>
