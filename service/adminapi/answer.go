@@ -36,6 +36,26 @@ type targetingBody struct {
 	Durability  store.Durability `json:"durability,omitempty"`
 }
 
+// killBody is a kill with the names of those who made and cleared it.
+type killBody struct {
+	feature.Kill
+	ByName  string     `json:"byName,omitempty"`
+	Cleared *clearBody `json:"cleared,omitempty"`
+}
+
+type clearBody struct {
+	feature.Clear
+	ByName string `json:"byName,omitempty"`
+}
+
+func killOf(k feature.Kill, name func(actor string) string) killBody {
+	out := killBody{Kill: k, ByName: name(k.By)}
+	if k.Cleared != nil {
+		out.Cleared = &clearBody{Clear: *k.Cleared, ByName: name(k.Cleared.By)}
+	}
+	return out
+}
+
 // callOf is the call that a request makes; reason is what its body gives, which wins over the query's.
 func callOf(ctx context.Context, reason string) admin.Call {
 	req := requestOf(ctx)

@@ -405,7 +405,7 @@ type KeyList struct {
 }
 
 // Kill defines model for Kill.
-type Kill = feature.Kill
+type Kill = killBody
 
 // KillByTagRequest defines model for KillByTagRequest.
 type KillByTagRequest struct {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -170,6 +171,9 @@ func (s *server) envelope(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // ofAPI says whether a path belongs to the API rather than the UI. It decides who answers, never what is allowed.
-func ofAPI(path string) bool {
-	return strings.HasPrefix(path, "/v1/") || path == "/v1" || path == "/openapi.yaml" || path == "/healthz" || path == "/readyz"
+func ofAPI(at string) bool {
+	if strings.Contains(at, "//") { // it is nothing's path, and whoever mistyped one of the API's is told so as by the API
+		at = path.Clean(at)
+	}
+	return strings.HasPrefix(at, "/v1/") || at == "/v1" || at == "/openapi.yaml" || at == "/healthz" || at == "/readyz"
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dimmerhq/dimmer/service/admin"
@@ -177,6 +178,9 @@ func possible(name, v string) bool {
 		return feature.CheckKey(v) == nil
 	case "side":
 		return feature.CheckSide(feature.Side(v)) == nil
+	case "revision":
+		n, err := strconv.ParseInt(v, 10, 64)
+		return err == nil && n > 0 && strconv.FormatInt(n, 10) == v
 	}
 	if len(v) == 0 || len(v) > 128 {
 		return false

@@ -133,7 +133,12 @@ func instance(i receipt.Instance) Instance {
 // ListKills implements [StrictServerInterface].
 func (s *server) ListKills(ctx context.Context, r ListKillsRequestObject) (ListKillsResponseObject, error) {
 	list, err := s.opts.Admin.ListKills(ctx, callOf(ctx, ""), r.Project, admin.KillFilter{Flag: r.Flag, Environment: r.Environment})
-	return ListKills200JSONResponse{Items: list}, err
+	out := ListKills200JSONResponse{Items: make([]Kill, len(list))}
+	names := s.opts.Admin.ActorNames(ctx)
+	for i, k := range list {
+		out.Items[i] = killOf(k, names)
+	}
+	return out, err
 }
 
 // ClearKill implements [StrictServerInterface].
@@ -143,7 +148,7 @@ func (s *server) ClearKill(ctx context.Context, r ClearKillRequestObject) (Clear
 	}
 	k, w, err := s.opts.Admin.ClearKill(ctx, callOf(ctx, ""), r.Project, r.Flag, r.Environment, r.Kill)
 	wrote(ctx, w)
-	return ClearKill200JSONResponse(k), err
+	return ClearKill200JSONResponse(killOf(k, s.opts.Admin.ActorNames(ctx))), err
 }
 
 // ListInstances implements [StrictServerInterface].

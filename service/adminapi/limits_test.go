@@ -108,9 +108,13 @@ func TestErrors(t *testing.T) {
 		{"400 query parameter twice", 400, "malformed", ask{method: "GET", path: "/v1/projects?limit=3&limit=4"}},
 		{"400 query that cannot be read", 400, "malformed", ask{method: "GET", path: "/v1/projects?limit=%zz"}},
 		{"400 query parameter of the wrong type", 400, "malformed", ask{method: "GET", path: "/v1/projects?limit=many"}},
-		{"400 path parameter of the wrong type", 400, "malformed", ask{method: "GET", path: "/v1/projects/shop/log/first"}},
+		{"404 path parameter of the wrong type", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop/log/first"}},
 		{"400 If-Match where nothing is compared", 400, "malformed", ask{method: "POST", path: "/v1/projects/shop/flags", body: `{"key":"new","type":"boolean"}`, header: stale}},
 		{"400 If-Match at a clear", 400, "malformed", ask{method: "DELETE", path: inProduction + "/kills/01JD0000000000000000000000?reason=x", header: stale}},
+		{"400 limit", 400, "malformed", ask{method: "GET", path: "/v1/projects/shop/flags?limit=ten"}},
+		{"400 archived", 400, "malformed", ask{method: "GET", path: "/v1/projects/shop/flags?archived=maybe"}},
+		{"404 revision", 404, "not_found", ask{method: "GET", path: "/v1/projects/shop/log/1e3"}},
+		{"404 empty segments", 404, "not_found", ask{method: "GET", path: "//v1//projects"}},
 		{"400 If-Match without quotes", 400, "malformed", ask{method: "PATCH", path: shopFlag, body: `{}`, header: map[string]string{"If-Match": "7"}}},
 		{"400 If-Match with two tags", 400, "malformed", ask{method: "PATCH", path: shopFlag, body: `{}`, header: map[string]string{"If-Match": `"7", "8"`}}},
 		{"400 idempotency key of 129 bytes", 400, "malformed", ask{method: "POST", path: inProduction + "/on", body: `{}`, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 129)}}},
@@ -180,6 +184,25 @@ func TestErrors(t *testing.T) {
 	t.Run("referrers are named", func(t *testing.T) {
 		p := w.in(t).refused(409, "referenced", ask{method: "POST", path: shopFlag + "/archive", body: `{}`})
 		require.Contains(t, p.Errors[0].Detail, "child")
+	})
+	t.Run("in the words of this API", func(t *testing.T) {
+		for path, want := range map[string]string{
+			"/v1/projects/shop/flags?limit=ten":      "limit must be a whole number",
+			"/v1/projects/shop/flags?archived=maybe": "archived must be true or false",
+		} {
+			require.Equal(t, want, w.in(t).refused(400, "malformed", ask{method: "GET", path: path}).Detail)
+		}
+		p := w.in(t).refused(409, "exists", ask{method: "POST", path: "/v1/projects/shop/environments", body: `{"key":"staging"}`})
+		require.Contains(t, p.Detail, "already an environment")
+	})
+	t.Run("who killed has a name", func(t *testing.T) {
+		w := w.in(t)
+		w.ok(200, ask{method: "POST", path: inProduction + "/kill", token: "kill", body: `{"reason":"errors"}`})
+		k := decode[KillList](t, w.ok(200, ask{method: "GET", path: inProduction + "/kills"})).Items[0]
+		require.Equal(t, w.principal("kill").Name, k.ByName)
+		require.NotEmpty(t, k.ByName)
+		cleared := decode[Kill](t, w.ok(200, ask{method: "DELETE", path: inProduction + "/kills/" + k.ID + "?reason=calm", token: "editor"}))
+		require.Equal(t, w.principal("editor").Name, cleared.Cleared.ByName)
 	})
 	t.Run("405 lists what is allowed", func(t *testing.T) {
 		got := w.in(t).ok(405, ask{method: "POST", path: shopFlag})

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dimmerhq/dimmer/service/feature"
@@ -92,8 +93,23 @@ func fillFromEcho(p *Problem, err *echo.HTTPError) {
 	case http.StatusMethodNotAllowed:
 		p.Code, p.Detail = codeMethodNotAllowed, "Allow lists the methods that are"
 	default:
-		p.Status, p.Code, p.Detail = http.StatusBadRequest, string(feature.CodeMalformed), fmt.Sprintf("%.200v", err.Message)
+		p.Status, p.Code, p.Detail = http.StatusBadRequest, string(feature.CodeMalformed), parameterDetail(fmt.Sprint(err.Message))
 	}
+}
+
+// parameterDetail says in words of this API what the generated code says of a parameter in those of package strconv.
+func parameterDetail(message string) string {
+	rest, generated := strings.CutPrefix(message, "Invalid format for parameter ")
+	name, why, _ := strings.Cut(rest, ":")
+	switch {
+	case !generated:
+		return fmt.Sprintf("%.200s", message)
+	case strings.Contains(why, "strconv.ParseBool"):
+		return fmt.Sprintf("%.64s must be true or false", name)
+	case strings.Contains(why, "strconv.Parse"):
+		return fmt.Sprintf("%.64s must be a whole number", name)
+	}
+	return fmt.Sprintf("%.64s does not have the form that it needs", name)
 }
 
 // answerError is echo's error handler: the only place where an error becomes an answer, and the only one that logs it.

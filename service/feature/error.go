@@ -129,7 +129,14 @@ func Conflict(format string, args ...any) *Error {
 
 // Exists says that a key is taken.
 func Exists(kind, key string) *Error {
-	return &Error{Code: CodeExists, Msg: fmt.Sprintf("there is already a %s %s", kind, quote(key))}
+	return &Error{Code: CodeExists, Msg: fmt.Sprintf("there is already %s %s %s", article(kind), kind, quote(key))}
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an"
+	}
+	return "a"
 }
 
 // Denied says that the caller is known and may not.

@@ -1049,7 +1049,7 @@ export interface components {
             clientVisible?: boolean;
             /** @description Default for a boolean flag: on = true, off = false. */
             variants?: components["schemas"]["Variant"][];
-            /** @description JSON Schema that every variant's value of a json flag fulfils. */
+            /** @description JSON Schema that every variant's value of a json flag fulfils. References stay within it; one that leads back into itself (a recursive schema) is refused, as is one that takes too much work for the values. */
             jsonSchema?: unknown;
             readonly archived?: boolean;
             readonly salt?: string;
@@ -1302,6 +1302,8 @@ export interface components {
             /** Format: date-time */
             at: string;
             by: string;
+            /** @description What the one who killed is called now. Absent: he has no name. */
+            byName?: string;
             reason?: string;
             /** @description The tag that it was expanded from. */
             tag?: string;
@@ -1309,6 +1311,7 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 by: string;
+                byName?: string;
                 reason?: string;
             };
         };
