@@ -60,7 +60,13 @@ type cacheFile struct {
 	failing bool
 }
 
-const cacheOld = ".1"
+const (
+	cacheOld  = ".1"
+	cacheLock = ".lock"
+	// How long to wait for another process. One that is stopped while it writes must not stop the others.
+	cacheLockWait = 2 * time.Second
+	cacheLockPoll = 5 * time.Millisecond
+)
 
 // openCache is nil when no cache is wanted.
 func (c *Client) openCache() *cacheFile {
@@ -79,8 +85,22 @@ func bindCache(token string) (binding [16]byte) {
 	return binding
 }
 
+// lock keeps other processes from putting generations in place. Files are whole without it, but of three processes that write at once two slower
+// ones could push the newest ruleset out. Where it cannot be had, work goes on without.
+func (f *cacheFile) lock() (unlock func()) {
+	file, err := os.OpenFile(f.path+cacheLock, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return func() {}
+	}
+	for end := time.Now().Add(cacheLockWait); tryLock(file) != nil && time.Now().Before(end); {
+		time.Sleep(cacheLockPoll)
+	}
+	return func() { _ = file.Close() } // nothing was written to it
+}
+
 // load is the newest ruleset that was kept whole. That there is none is no error.
 func (f *cacheFile) load() (rules *evaluator.Snapshot, fresh time.Time, ok bool) {
+	defer f.lock()()
 	for _, path := range []string{f.path, f.path + cacheOld} {
 		s, at, err := f.read(path)
 		switch {
@@ -240,13 +260,14 @@ func (f *cacheFile) write(c *Client) {
 
 // replace puts a new generation in place, unless another process has put a newer one there.
 func (f *cacheFile) replace(rules *evaluator.Snapshot, fresh time.Time) (err error) {
-	// Both: of two processes that write at once, the slower one may have put the newer ruleset second.
-	if f.newerThan(f.path, rules.Revision()) || f.newerThan(f.path+cacheOld, rules.Revision()) {
-		return nil
-	}
 	dir := filepath.Dir(f.path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
+	}
+	defer f.lock()()
+	// Both: where there are no locks, the slower one of two processes that write at once may have put the newer ruleset second.
+	if f.newerThan(f.path, rules.Revision()) || f.newerThan(f.path+cacheOld, rules.Revision()) {
+		return nil
 	}
 	file, err := os.CreateTemp(dir, filepath.Base(f.path)+".tmp-*") // of mode 0600
 	if err != nil {

@@ -694,7 +694,9 @@ func TestWhatIsNotTheProtocol(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	small := func(c *config) { c.limits = limits{count: 6, name: 40, document: 1000, shard: 500, environment: 2000, list: 900} }
+	small := func(c *config) {
+		c.limits = limits{count: 6, name: 40, document: 1000, shard: 500, environment: 2000, list: 900}
+	}
 	big := func(key string, size int) evaluator.Document {
 		doc := boolFlag(key, true)
 		for len(doc.JSON) < size {
