@@ -5,7 +5,8 @@ import { type Person, stage } from './browser'
 import { screens } from './screens'
 import { Server } from './server'
 
-// Pictures of every screen, light and dark, desktop and phone, into $SCREENSHOTS; three of them, in docs/images, stand in the README.
+// Pictures of every screen, light and dark, desktop and phone, into $SCREENSHOTS; and three as they stand in the README, from where they are copied
+// to docs/images when they have changed.
 const on = stage()
 const folder = process.env.SCREENSHOTS ?? ''
 const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } }
@@ -24,6 +25,42 @@ async function shots(person: Person, name: (screen: string) => string) {
     await person.page.screenshot({ path: join(folder, name(screen.name)) })
   }
 }
+
+test('for the README', async () => {
+  await mkdir(folder, { recursive: true })
+  const server = await Server.start('dev')
+  try {
+    await server.shops(11)
+    const change = (flag: string, environment: string, verb: string, body: object) => server.call('POST', `/v1/projects/shop/flags/${flag}/environments/${environment}/${verb}`, body)
+    await change('new-checkout', 'production', 'ramp', { exposure: 25, reason: 'first quarter' })
+    for (const [flag, exposure] of [['delivery-slots', 100], ['dark-mode', 50], ['gift-cards', 5], ['analytics', 100]] as const) {
+      await change(flag, 'staging', 'on', { reason: 'for testers' })
+      await change(flag, 'staging', 'ramp', { exposure, reason: 'for testers' })
+    }
+    await change('express-pay', 'production', 'kill', { reason: 'the provider times out', wait: 'none' })
+    const ann = await on.person(server, { colorScheme: 'dark', viewport: { width: 1280, height: 760 } })
+    const shot = async (name: string) => {
+      await settled(ann)
+      await ann.page.waitForTimeout(300)
+      await ann.page.screenshot({ path: join(folder, `readme-${name}.png`) })
+    }
+    await ann.page.getByRole('row').filter({ hasText: 'express-pay' }).waitFor()
+    await shot('flags')
+    await ann.go('/p/shop/flags/new-checkout?env=production')
+    await ann.page.getByRole('textbox', { name: 'Exposure of everyone else in percent' }).fill('40')
+    await ann.page.getByRole('region', { name: 'Unsaved changes' }).waitFor()
+    await ann.page.mouse.move(0, 0)
+    await shot('dimmer')
+    await ann.page.getByRole('button', { name: 'Discard' }).click()
+    await ann.page.getByRole('button', { name: 'Kill', exact: true }).click()
+    await ann.page.getByLabel(/reason/i).fill('checkout errors after 14:02')
+    await ann.page.keyboard.press('Enter')
+    await ann.page.getByText(/Arrived everywhere/).waitFor()
+    await shot('kill')
+  } finally {
+    await server.close()
+  }
+})
 
 test('screenshots', async () => {
   await mkdir(folder, { recursive: true })

@@ -48,13 +48,15 @@ async function end(running: Running, signal: NodeJS.Signals = 'SIGTERM') {
 // StoreKind dev is a development server: a local store with the example project shop, and its example application connected.
 export type StoreKind = 'local' | 'redis' | 'dev'
 
+type Dev = { admin: string; grpc: string; sdk: Record<string, string> }
+
 // Server is a running dimmer with an admin token.
 export class Server {
   url = ''
   token = ''
   #running: Running | undefined
   #redis: Running | undefined
-  #shop: Running | undefined
+  #shops: Running[] = []
 
   private constructor(
     readonly kind: StoreKind,
@@ -102,20 +104,28 @@ export class Server {
   }
 
   async #develop(binary: string) {
-    const dev = JSON.parse(await readFile(join(this.folder, 'data', 'dev.json'), 'utf8')) as { admin: string; grpc: string; sdk: Record<string, string> }
+    const dev = JSON.parse(await readFile(join(this.folder, 'data', 'dev.json'), 'utf8')) as Dev
     this.token = dev.admin
-    this.#shop = start(join(dirname(binary), 'shop'), ['-addr', '127.0.0.1:0', '-dimmer', dev.grpc], { DIMMER_SDK_TOKEN: dev.sdk.production, HOME: this.folder })
-    await until('the shop is connected', async () => {
-      const list = await this.call<{ instances?: unknown[]; items?: unknown[] }>('GET', '/v1/projects/shop/instances?environment=production')
-      return (list.instances ?? list.items ?? []).length > 0
+    await this.shops(1, dev, binary)
+  }
+
+  // shops starts example applications and waits until all are connected.
+  async shops(more: number, dev?: Dev, binary = process.env.DIMMER_BIN ?? '') {
+    dev ??= JSON.parse(await readFile(join(this.folder, 'data', 'dev.json'), 'utf8')) as Dev
+    for (let i = 0; i < more; i++) {
+      this.#shops.push(start(join(dirname(binary), 'shop'), ['-addr', '127.0.0.1:0', '-dimmer', dev.grpc], { DIMMER_SDK_TOKEN: dev.sdk.production, HOME: this.folder }))
+    }
+    await until('the shops are connected', async () => {
+      const list = await this.call<{ items: unknown[] }>('GET', '/v1/projects/shop/instances?environment=production')
+      return list.items.length >= this.#shops.length
     })
   }
 
   // down ends the process; what it knew is in its store.
   async down(signal: NodeJS.Signals = 'SIGTERM') {
-    if (this.#shop) await end(this.#shop)
+    await Promise.all(this.#shops.splice(0).map((shop) => end(shop)))
     if (this.#running) await end(this.#running, signal)
-    this.#shop = this.#running = undefined
+    this.#running = undefined
   }
 
   async close() {
