@@ -62,7 +62,7 @@ func (s *Store) suspect(scope string) {
 	})
 }
 
-// suspectOnce is suspect once for each process of Redis.
+// suspectOnce is suspect once for each process of Redis. It costs a full read and the newest entries.
 func (s *Store) suspectOnce(scope, server string) {
 	s.mu.Lock()
 	done := s.audits.begun[scope] == server
@@ -73,7 +73,7 @@ func (s *Store) suspectOnce(scope, server string) {
 	}
 }
 
-// audit says what is wrong with a scope; nothing when it is sound, or when others kept changing it.
+// audit says what is wrong with a scope; nothing when it is sound, or when others kept changing it. What can be mended is.
 func (s *Store) audit(ctx context.Context, scope string) (found string, err error) {
 	for range auditTries {
 		if found, err = s.compareLog(ctx, scope); err != nil || found == "" {
@@ -83,7 +83,10 @@ func (s *Store) audit(ctx context.Context, scope string) (found string, err erro
 			return "", ctx.Err()
 		}
 	}
-	return found, nil
+	if mended, err := s.rollback(ctx, scope); err != nil || !mended {
+		return found, err
+	}
+	return s.compareLog(ctx, scope)
 }
 
 // compareLog compares the head with the newest entry, entries with each other, and documents with the entry that made them.
@@ -121,11 +124,19 @@ func (s *Store) compareLog(ctx context.Context, scope string) (string, error) {
 			break
 		}
 	}
+	return s.lookBeyond(ctx, scope, head)
+}
+
+// lookBeyond finds an entry after the head, which is not committed and in the way of the next.
+func (s *Store) lookBeyond(ctx context.Context, scope string, head store.Head) (string, error) {
 	beyond, err := s.entries(ctx, scope, head.Revision+1, head.Revision+1)
+	if damaged(err) {
+		return err.Error(), nil
+	}
 	if err != nil || len(beyond) == 0 {
 		return "", err
 	}
-	if st, err = s.look(ctx, scope); err != nil || st.head != head {
+	if st, err := s.look(ctx, scope); err != nil || st.head != head {
 		return "", err
 	}
 	return fmt.Sprintf("the log has revision %d, which is not committed; nothing can be committed after it", head.Revision+1), nil

@@ -17,7 +17,10 @@ import (
 // rewriteWithin is how long a restart keeps commits waiting for the file. What is committed after that and before the file is done is called unconfirmed.
 const rewriteWithin = 2 * time.Second
 
-const rewriteEvery = 20 * time.Millisecond
+const (
+	rewriteEvery = 20 * time.Millisecond // how often it is looked whether it is done
+	rewriteAgain = 5 * time.Second       // after one that failed
+)
 
 // files is what this process knows of the append-only files, by the server's replication id. It is guarded by Store.mu.
 type files struct {
@@ -74,7 +77,7 @@ func (s *Store) renew(ctx context.Context, client *redis.Client, server string) 
 		return false, nil
 	case began && !failed:
 		return true, nil
-	case time.Since(asked) < time.Second: // it failed, or has not begun
+	case time.Since(asked) < rewriteAgain: // it failed, or has not begun
 		return false, nil
 	}
 	s.asked(server)

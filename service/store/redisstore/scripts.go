@@ -51,6 +51,8 @@ var (
 	bearText string
 	//go:embed lua/adopt.lua
 	adoptText string
+	//go:embed lua/rollback.lua
+	rollbackText string
 
 	headScript      = newScript(headText)
 	commitScript    = newScript(commitText)
@@ -66,6 +68,7 @@ var (
 	missingScript   = newScript(missingText)
 	bearScript      = newScript(bearText)
 	adoptScript     = newScript(adoptText)
+	rollbackScript  = newScript(rollbackText)
 )
 
 // scripter runs scripts; clients and pinned connections do.

@@ -127,20 +127,74 @@ func TestRewriteRefused(t *testing.T) {
 	}
 }
 
+// TestTornComesBack: where a server dies a second time before its file is written anew, half of a commit that nobody acknowledged is in the log, and in the way of
+// every other. It is taken back, with its idempotency record: who sends it again is not told that it was done.
+func TestTornComesBack(t *testing.T) {
+	server := redistest.Start(t, redistest.AppendOnly("always"))
+	s := open(t, server.URL(), Options{})
+	w := newWriter(t, s, "p")
+	for range 60 { // more than there are documents, so that some had been there before
+		w.commit()
+	}
+	txn := w.seal()
+	k := store.Key{Collection: "flag", ID: "new"}
+	e, err := store.Seal(w.state.Head(), store.Meta{Actor: "token:1", Verb: "flag.create", Target: "flag/new"}, append(txn.Entry.Changes, store.Change{Key: k, After: []byte("{}")}))
+	require.NoError(t, err)
+	txn.Entry, txn.Idempotency = e, &store.Idempotency{Key: "again"}
+	_, err = s.Commit(t.Context(), txn)
+	require.NoError(t, err)
+	tear(t, server)
+	server.Must("EVAL", "redis.call('SET', 'a', '1') redis.call('SET', 'b', '1')", "0") // before anybody has the file written anew
+	server.Restart()
+	require.Equal(t, "1", server.Must("HEXISTS", s.keys.docs("p"), field(k)), "it is back")
+	_, found, err := s.Recorded(t.Context(), "p", "again")
+	require.NoError(t, err)
+	require.True(t, found)
+
+	w.state = store.NewState(w.head(), w.state.All())
+	w.n += 3
+	eventually(t, "commits are possible again", func() bool {
+		txn := w.seal()
+		_, err := s.Commit(t.Context(), txn)
+		if err != nil {
+			require.ErrorIs(t, err, store.ErrUnavailable)
+			return false
+		}
+		w.state, err = w.state.Apply(txn.Entry)
+		require.NoError(t, err)
+		return true
+	})
+	_, found, err = s.Recorded(t.Context(), "p", "again")
+	require.NoError(t, err)
+	require.False(t, found)
+	state, err := s.Read(t.Context(), "p")
+	require.NoError(t, err)
+	require.Empty(t, store.Diff(w.state, state, ""))
+	log, err := s.Log(t.Context(), "p", 0, 1000)
+	require.NoError(t, err)
+	require.Len(t, log, int(w.state.Head().Revision))
+	r, err := s.Check(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "taken back")
+	require.NotContains(t, strings.Join(r.Warnings, "\n"), "do not belong together")
+}
+
 // TestNotAChain: whatever made the log, the documents and the head differ, it is said, and what is there is served.
 func TestNotAChain(t *testing.T) {
 	server := redistest.Start(t, redistest.AppendOnly("always"))
-	torn := func(t *testing.T, s *Store, w *writer) {
-		w.commit()
-		tear(t, server)
-		server.Must("EVAL", "redis.call('SET', 'a', '1') redis.call('SET', 'b', '1')", "0") // before anybody has the file written anew
-		server.Restart()
-	}
 	for name, test := range map[string]struct {
 		harm func(t *testing.T, s *Store, w *writer)
 		want string
 	}{
-		"a torn commit that came back":        {torn, "revision 6, which is not committed"},
+		"an entry of another history after the head": {func(t *testing.T, s *Store, w *writer) {
+			other := newWriter(t, open(t, server.URL(), own()), "p")
+			other.n += 3
+			for range 5 {
+				other.commit()
+			}
+			e := other.seal().Entry
+			server.Must("XADD", s.keys.log("p"), "0-6", "h", e.Hash.String(), "e", encoded(t, store.Txn{Entry: e}))
+		}, "revision 6, which is not committed"},
 		"an entry that is gone":               {func(_ *testing.T, s *Store, _ *writer) { server.Must("XDEL", s.keys.log("p"), "0-5") }, "revision 4 where 5 belongs"},
 		"an entry that is gone in the middle": {func(_ *testing.T, s *Store, _ *writer) { server.Must("XDEL", s.keys.log("p"), "0-3") }, "revision 2 where 3 belongs"},
 		"a document that somebody changed": {func(_ *testing.T, s *Store, _ *writer) {
