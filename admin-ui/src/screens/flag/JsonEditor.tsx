@@ -27,6 +27,17 @@ const colours = syntaxHighlighting(
   ]),
 )
 
+// What is typed over a selection is put there by CodeMirror itself: a browser would carry the style of the old text over in a style attribute, which
+// the content security policy forbids and the console reports.
+const typedOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    if (event.inputType !== 'insertText' || event.data === null || event.isComposing || view.state.selection.main.empty) return false
+    view.dispatch(view.state.replaceSelection(event.data), { userEvent: 'input.type', scrollIntoView: true })
+    event.preventDefault()
+    return true
+  },
+})
+
 // JsonEditor is CodeMirror for JSON. It lives in a shadow root: there CodeMirror adopts a style sheet that it constructs, where in the document it
 // would write a <style>, which the content security policy forbids. Tab leaves it, as it leaves every field.
 export function JsonEditor({ label, value, onChange, placeholder, invalid, describedBy }: Props) {
@@ -49,6 +60,7 @@ export function JsonEditor({ label, value, onChange, placeholder, invalid, descr
         json(),
         look,
         colours,
+        typedOver,
         EditorView.lineWrapping,
         hint(placeholder ?? ''),
         EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false', autocapitalize: 'off' }),
