@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/dimmerhq/dimmer/service/feature"
@@ -19,6 +20,7 @@ const (
 	auditTries   = 3   // what others do meanwhile looks like damage
 	auditPause   = 200 * time.Millisecond
 	auditWithin  = time.Minute
+	auditSpread  = 2 * time.Second
 )
 
 // audits is what is known of the scopes' soundness, by scope. It is guarded by Store.mu.
@@ -35,7 +37,10 @@ func damaged(err error) bool {
 }
 
 // suspect has a scope audited in the background, unless that is going on. What it finds is said in the log, and by Check until an audit finds it mended.
-func (s *Store) suspect(scope string) {
+func (s *Store) suspect(scope string) { s.suspectWithin(scope, 0) }
+
+// suspectWithin is suspect at some time within a spread.
+func (s *Store) suspectWithin(scope string, spread time.Duration) {
 	s.mu.Lock()
 	running := s.audits.running[scope]
 	s.audits.running[scope] = true
@@ -46,6 +51,9 @@ func (s *Store) suspect(scope string) {
 	s.start(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, auditWithin)
 		defer cancel()
+		if spread > 0 && !pause(ctx, rand.N(spread)) {
+			return
+		}
 		found, err := s.audit(ctx, scope)
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -62,14 +70,15 @@ func (s *Store) suspect(scope string) {
 	})
 }
 
-// suspectOnce is suspect once for each process of Redis. It costs a full read and the newest entries.
+// suspectOnce is suspect once for each process of Redis. It costs a full read and the newest entries, which not all nodes are to ask for at the moment in which Redis is
+// back.
 func (s *Store) suspectOnce(scope, server string) {
 	s.mu.Lock()
 	done := s.audits.begun[scope] == server
 	s.audits.begun[scope] = server
 	s.mu.Unlock()
 	if !done {
-		s.suspect(scope)
+		s.suspectWithin(scope, auditSpread)
 	}
 }
 
