@@ -5,25 +5,30 @@ import { environmentsQuery } from '../api/queries'
 
 export type Environment = Schemas['Environment']
 
-const remembered = 'dimmer-environment'
-
-// rememberEnvironment keeps what was chosen last, for pages whose URL names no environment.
-export function rememberEnvironment(key: string) {
+// What was chosen last is kept for URLs that do not say. A browser that keeps nothing does without.
+function keep(name: string, value: string) {
   try {
-    localStorage.setItem(remembered, key)
+    localStorage.setItem(name, value)
   } catch {
-    // A browser that keeps nothing: the default serves.
+    // As said.
   }
 }
 
+function kept(name: string): string | undefined {
+  try {
+    return localStorage.getItem(name) ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
+export const rememberEnvironment = (key: string) => keep('dimmer-environment', key)
+export const rememberProject = (key: string) => keep('dimmer-project', key)
+export const rememberedProject = () => kept('dimmer-project')
+
 // defaultEnvironment is the one chosen last, or production, since that is what people come for, or the last in order.
 export function defaultEnvironment(environments: readonly Environment[]): Environment | undefined {
-  let last: string | null = null
-  try {
-    last = localStorage.getItem(remembered)
-  } catch {
-    // As above.
-  }
+  const last = kept('dimmer-environment')
   return environments.find((e) => e.key === last) ?? environments.find((e) => e.production) ?? environments.at(-1)
 }
 

@@ -10,6 +10,7 @@ import {
   stringifySearchWith,
 } from '@tanstack/react-router'
 import { projectsQuery } from '../api/queries'
+import { rememberedProject } from './environment'
 import { Broken, BrokenPage, NotFound, NotFoundPage } from './failure'
 import { environmentsSearch, flagSearch, flagsSearch, instancesSearch, logSearch, segmentSearch, segmentsSearch, signInSearch } from './search'
 import { session } from './session'
@@ -37,7 +38,8 @@ const home = createRoute({
   beforeLoad: async ({ context, location }) => {
     await signedIn(location.href)
     const { items } = await context.queries.ensureQueryData(projectsQuery())
-    const project = items[0]
+    const last = rememberedProject()
+    const project = items.find((each) => each.key === last) ?? items[0]
     if (project) throw redirect({ to: '/p/$project/flags', params: { project: project.key }, replace: true })
   },
   component: lazyRouteComponent(() => import('../screens/signin/NoProject'), 'NoProject'),

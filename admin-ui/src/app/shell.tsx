@@ -8,7 +8,7 @@ import { environmentsQuery } from '../api/queries'
 import { killing } from '../components/killing'
 import { useStore } from '../components/external'
 import { Toasts } from '../components/Toasts'
-import { type Environment, defaultEnvironment, rememberEnvironment, useEnvironments } from './environment'
+import { type Environment, defaultEnvironment, rememberEnvironment, rememberProject, useEnvironments } from './environment'
 import { NoSuchProject } from './failure'
 import { follow } from './live'
 import { PaletteDialog } from './PaletteDialog'
@@ -30,6 +30,7 @@ export function Shell() {
   useShortcuts()
   const production = useProduction()
   const { error } = useQuery(environmentsQuery(project))
+  useEffect(() => rememberProject(project), [project])
   const refused = error instanceof ProblemError && (error.status === 403 || error.status === 404)
   const title = useTitle(project)
   return (
@@ -139,7 +140,7 @@ function useTitle(project: string): string {
 // useProduction gives the environment that is on screen, if it is one alone and production.
 function useProduction(): Environment | undefined {
   const { environments, named } = useEnvironments()
-  const narrow = useMediaQuery('(max-width: 640px)') ?? false
+  const narrow = useMediaQuery('(max-width: 640px)', undefined, { getInitialValueInEffect: false }) ?? false
   const one = useMatches({
     select: (matches) => {
       const route = matches.at(-1)?.routeId

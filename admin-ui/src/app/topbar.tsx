@@ -59,7 +59,7 @@ function EnvironmentSwitch() {
   const route = useMatches({ select: (matches) => matches.at(-1)?.routeId ?? '' })
   const { environments, named } = useEnvironments()
   // A phone shows one environment of the flags at a time.
-  const narrow = useMediaQuery('(max-width: 640px)') ?? false
+  const narrow = useMediaQuery('(max-width: 640px)', undefined, { getInitialValueInEffect: false }) ?? false
   const one = route === withOne || (narrow && route === flags)
   if (!one && !withAny.includes(route)) return null
   const shown = named ?? (one ? defaultEnvironment(environments) : undefined)

@@ -14,7 +14,8 @@ type FiltersProps = {
   onQ: (q: string) => void
   tags: readonly string[]
   owners: readonly string[]
-  narrow: boolean
+  // The filters are behind a button, where there is no room for them.
+  folded: boolean
   // "12 of 5,000 flags"
   found: string
 }
@@ -22,7 +23,7 @@ type FiltersProps = {
 const names = ['tag', 'kind', 'type', 'owner', 'state', 'archived'] as const
 const none: FlagsSearch = { tag: undefined, kind: undefined, type: undefined, owner: undefined, state: undefined, archived: undefined }
 
-export function FlagFilters({ search, onChange, q, onQ, tags, owners, narrow, found }: FiltersProps) {
+export function FlagFilters({ search, onChange, q, onQ, tags, owners, folded, found }: FiltersProps) {
   const field = useRef<HTMLInputElement>(null)
   useSlash(field)
   const used = names.filter((name) => search[name] !== undefined).length
@@ -35,7 +36,7 @@ export function FlagFilters({ search, onChange, q, onQ, tags, owners, narrow, fo
         size="sm"
         type="search"
         aria-label="Find flags by key, name, description, tag or owner"
-        placeholder={narrow ? `Find in ${found}` : 'Find flags by key, name, tag, owner   ( / )'}
+        placeholder={folded ? `Find in ${found}` : 'Find flags by key, name, tag, owner   ( / )'}
         leftSection={<SearchIcon size={16} />}
         value={q}
         onChange={(event) => onQ(event.currentTarget.value)}
@@ -43,7 +44,7 @@ export function FlagFilters({ search, onChange, q, onQ, tags, owners, narrow, fo
           if (event.key === 'Escape') onQ('')
         }}
       />
-      {narrow ? (
+      {folded ? (
         <Popover position="bottom-end" width={280} trapFocus withinPortal>
           <Popover.Target>
             <Button>{used === 0 ? 'Filter' : `Filter (${used})`}</Button>
@@ -66,7 +67,7 @@ export function FlagFilters({ search, onChange, q, onQ, tags, owners, narrow, fo
           Clear
         </Button>
       )}
-      <span className={narrow && used === 0 && q === '' ? 'sr-only' : classes.found} role="status">
+      <span className={folded && used === 0 && q === '' ? 'sr-only' : classes.found} role="status">
         {found}
       </span>
     </div>

@@ -11,19 +11,22 @@ import classes from './FlagTable.module.css'
 import { RowMenu } from './RowMenu'
 import type { Sort } from './filter'
 
+// Size is how much room there is: a phone shows one environment and two lines a row; the kind has a column from large on, the name when it is wide.
+export type Size = 'phone' | 'medium' | 'large' | 'wide'
+
 type TableProps = {
   project: string
   items: readonly FlagState[]
   environments: readonly Environment[]
-  // A phone shows one environment, two lines a row; a window that is not wide leaves the name out.
-  narrow: boolean
-  wide: boolean
+  size: Size
   sort: Sort
   onSort: (by: Sort['by']) => void
 }
 
 // FlagTable shows flags × environments. Only rows near the window are in the document. It is one stop of the Tab key; arrows move within.
-export function FlagTable({ project, items, environments, narrow, wide, sort, onSort }: TableProps) {
+export function FlagTable({ project, items, environments, size, sort, onSort }: TableProps) {
+  const narrow = size === 'phone'
+  const { kind, name } = extra(size)
   const scroller = useRef<HTMLDivElement>(null)
   const height = narrow ? 60 : 44
   const rows = useVirtualizer({
@@ -36,8 +39,8 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
   useEffect(() => rows.measure(), [rows, height])
   const columns = narrow
     ? 'minmax(0, 1fr) 128px 44px'
-    : `minmax(220px, 1.2fr)${wide ? ' minmax(120px, 1fr)' : ''} 124px repeat(${environments.length}, minmax(136px, 200px)) 60px`
-  const width = environments.length + 2 + (narrow ? 0 : 1) + (wide ? 1 : 0)
+    : `minmax(220px, 1.2fr)${name ? ' minmax(120px, 1fr)' : ''}${kind ? ' 124px' : ''} repeat(${environments.length}, minmax(132px, 200px)) 60px`
+  const width = environments.length + 2 + Number(kind) + Number(name)
   const { active, setActive, onKeyDown } = useArrows(scroller, { rows: items.length, columns: width, reveal: (n) => rows.scrollToIndex(n) })
   const now = useNow()
   const onClick = useLinks()
@@ -61,12 +64,12 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
             <Head by="flag" sort={sort} onSort={onSort}>
               Flag
             </Head>
-            {wide && (
+            {name && (
               <div role="columnheader" className={classes.label}>
                 Name
               </div>
             )}
-            {!narrow && (
+            {kind && (
               <Head by="kind" sort={sort} onSort={onSort}>
                 Kind
               </Head>
@@ -94,8 +97,7 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
                   index={index}
                   start={start}
                   environments={environments}
-                  narrow={narrow}
-                  wide={wide}
+                  size={size}
                   now={now}
                   active={active.row === index ? active.column : -1}
                   onActive={setActive}
@@ -107,6 +109,10 @@ export function FlagTable({ project, items, environments, narrow, wide, sort, on
       </div>
     </div>
   )
+}
+
+function extra(size: Size): { kind: boolean; name: boolean } {
+  return { kind: size === 'large' || size === 'wide', name: size === 'wide' }
 }
 
 // pool is more than the rows that are ever in the document at once: 200 are allowed.
@@ -144,16 +150,16 @@ type RowProps = {
   index: number
   start: number
   environments: readonly Environment[]
-  narrow: boolean
-  wide: boolean
+  size: Size
   now: number
   // The column that the Tab key reaches, or -1.
   active: number
   onActive: (to: Place) => void
 }
 
-const Row = memo(function Row({ project, item, index, start, environments, narrow, wide, now, active, onActive }: RowProps) {
+const Row = memo(function Row({ project, item, index, start, environments, size, now, active, onActive }: RowProps) {
   const { flag } = item
+  const { kind, name } = extra(size)
   const href = `/p/${encodeURIComponent(project)}/flags/${encodeURIComponent(flag.key)}`
   let column = 0
   const cell = () => {
@@ -171,14 +177,14 @@ const Row = memo(function Row({ project, item, index, start, environments, narro
         <a href={href} className={classes.key} {...inner()}>
           {flag.key}
         </a>
-        {narrow && <Kind kind={flag.kind} />}
+        {size === 'phone' && <Kind kind={flag.kind} />}
       </div>
-      {wide && (
+      {name && (
         <div {...cell()}>
           <span className={classes.name}>{flag.name}</span>
         </div>
       )}
-      {!narrow && (
+      {kind && (
         <div {...cell()}>
           <Kind kind={flag.kind} />
         </div>

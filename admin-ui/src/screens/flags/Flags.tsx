@@ -15,7 +15,7 @@ import { KillIcon, PlusIcon } from '../../components/icons'
 import { openKill } from '../../components/killing'
 import { count, plural } from '../../components/time'
 import { FlagFilters, useTyped } from './FlagFilters'
-import { FlagTable } from './FlagTable'
+import { FlagTable, type Size } from './FlagTable'
 import { facets, filterFlags, nextSort, parseSort, sortFlags } from './filter'
 
 const CreateFlag = lazy(() => import('./CreateFlag').then((module) => ({ default: module.CreateFlag })))
@@ -29,8 +29,8 @@ export function Flags() {
   const archived = search.archived !== undefined
   const { items, complete, query } = useAllFlags(project, archived)
   const environments = useQuery(environmentsQuery(project))
-  const narrow = useMediaQuery('(max-width: 640px)') ?? false
-  const wide = useMediaQuery('(min-width: 1180px)') ?? false
+  const size = useSize()
+  const narrow = size === 'phone'
   const [creating, setCreating] = useState(false)
 
   const change = useCallback(
@@ -76,7 +76,7 @@ export function Flags() {
           onQ={setQ}
           tags={tags}
           owners={owners}
-          narrow={narrow}
+          folded={narrow || size === 'medium'}
           found={counted(found.length, items.length, complete)}
         />
       ) : null}
@@ -103,7 +103,7 @@ export function Flags() {
       ) : shown.length === 0 && complete ? (
         <Empty title="No flag is like that">Other words, or fewer filters, find more.</Empty>
       ) : (
-        <FlagTable project={project} items={shown} environments={columns} narrow={narrow} wide={wide && !narrow} sort={order} onSort={(by) => change({ sort: nextSort(order, by) })} />
+        <FlagTable project={project} items={shown} environments={columns} size={size} sort={order} onSort={(by) => change({ sort: nextSort(order, by) })} />
       )}
       {creating && (
         <Suspense>
@@ -112,6 +112,13 @@ export function Flags() {
       )}
     </Page>
   )
+}
+
+function useSize(): Size {
+  const phone = useMediaQuery('(max-width: 640px)', undefined, { getInitialValueInEffect: false }) ?? false
+  const large = useMediaQuery('(min-width: 1000px)', undefined, { getInitialValueInEffect: false }) ?? false
+  const wide = useMediaQuery('(min-width: 1180px)', undefined, { getInitialValueInEffect: false }) ?? false
+  return phone ? 'phone' : wide ? 'wide' : large ? 'large' : 'medium'
 }
 
 function counted(found: number, all: number, complete: boolean): string {

@@ -1,6 +1,6 @@
 import { Menu } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
-import { type ButtonHTMLAttributes, useState } from 'react'
+import { type ButtonHTMLAttributes, useEffect, useRef, useState } from 'react'
 import { type FlagState, refreshFlags, setArchived } from '../../api/flags'
 import { restore } from '../../api/log'
 import { asProblem } from '../../api/problem'
@@ -21,14 +21,21 @@ type RowMenuProps = {
 export function RowMenu({ project, item, environments, button }: RowMenuProps) {
   const [opened, setOpened] = useState(false)
   const { key } = item.flag
+  // The button is made anew when the menu goes, so the focus is given back by hand.
+  const place = useRef<HTMLButtonElement>(null)
+  const was = useRef(false)
+  useEffect(() => {
+    if (was.current && !opened) place.current?.focus({ preventScroll: true })
+    was.current = opened
+  }, [opened])
   const trigger = (
-    <button type="button" className={classes.button} aria-label={`Acts on ${key}`} aria-haspopup="menu" onClick={() => setOpened(true)} {...button}>
+    <button ref={place} type="button" className={classes.button} aria-label={`Acts on ${key}`} aria-haspopup="menu" onClick={() => setOpened(true)} {...button}>
       <MoreIcon size={18} />
     </button>
   )
   if (!opened) return trigger
   return (
-    <Menu opened onChange={setOpened} position="bottom-end" width={240} trapFocus returnFocus>
+    <Menu opened onChange={setOpened} position="bottom-end" width={240} trapFocus>
       <Menu.Target>{trigger}</Menu.Target>
       <Menu.Dropdown>
         {item.flag.archived ? (
