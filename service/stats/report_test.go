@@ -21,7 +21,7 @@ func TestReport(t *testing.T) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, reportHead, *paths, *paths/10, seed)
+	fmt.Fprintf(&b, reportHead, count(int64(*paths)), count(int64(*paths/10)), seed)
 	b.WriteString("| simulated rollout | claimed | stopped | requests until then: median | 90 % within |\n|---|---|---|---|---|\n")
 	for _, s := range scenarios() {
 		o := simulate(s, *paths)
@@ -35,9 +35,9 @@ func TestReport(t *testing.T) {
 		}
 	}
 	b.WriteString(reportTail)
-	require.NoError(t, os.WriteFile(filepath.Join(*write, "statistics.md"), []byte(b.String()), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(*write, "statistics-alarms.svg"), alarms(), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(*write, "statistics-time.svg"), times(), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(*write, "statistics.md"), []byte(b.String()), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(*write, "statistics-alarms.svg"), alarms(), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(*write, "statistics-time.svg"), times(), 0o644))
 }
 
 func count(n int64) string {
@@ -54,7 +54,7 @@ func count(n int64) string {
 const reportHead = `# What the guards' statistics promise, and what simulations say
 
 A guard compares those who are exposed with a control of the same moment, after every event, and stops the rollout when the evidence reaches 1/α. The methods and
-their sources are in the comments of ` + "`service/stats`" + `. This page is written by ` + "`make simulate`" + `: %d rollouts of each kind (%d of those that show what not
+their sources are in the comments of ` + "`service/stats`" + `. This page is written by ` + "`make simulate`" + `: %s rollouts of each kind (%s of those that show what not
 to do), seed %d, α = 5 %% unless the table says otherwise. ` + "`make test`" + ` runs 2,000 of each.
 
 - Errors happen in 1 %% of requests, 5 %% of requests are treated, and up to 1,000,000 requests are looked at one by one, unless the name says otherwise.
@@ -131,12 +131,12 @@ type plot struct {
 }
 
 func (p plot) svg() []byte {
-	const w, h, x0, y0, x1, y1 = 720, 360, 60, 310, 700, 40
+	const w, h, x0, y0, x1, y1 = 750, 360, 60, 310, 700, 40
 	var b strings.Builder
 	px := func(x float64) float64 { return x0 + (x-p.left)/(p.right-p.left)*(x1-x0) }
 	py := func(y float64) float64 { return y0 - y/p.top*(y0-y1) }
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui,sans-serif" font-size="12">`, w, h)
-	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/><text x="%d" y="22" font-size="15">%s</text>`, w, h, x0, p.title)
+	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/><text x="%d" y="22" font-size="15">%s: %s</text>`, w, h, x0, p.title, p.y)
 	for i := p.left; i <= p.right; i++ {
 		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#e5e7eb"/><text x="%.1f" y="%d" text-anchor="middle" fill="#555">%s</text>`,
 			px(i), px(i), y0, y1, px(i), y0+18, count(int64(math.Pow(10, i))))
@@ -145,7 +145,7 @@ func (p plot) svg() []byte {
 		y := p.top * float64(i) / 5
 		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#e5e7eb"/><text x="%d" y="%.1f" text-anchor="end" fill="#555">%g</text>`, x0, x1, py(y), py(y), x0-8, py(y)+4, y)
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#555">%s</text><text x="%d" y="%d" fill="#555">%s</text>`, x1, y0+36, p.x, 8, y1-6, p.y)
+	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#555">%s</text>`, x1, y0+36, p.x)
 	for i, l := range p.lines {
 		fmt.Fprintf(&b, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, l.colour)
 		for _, point := range l.points {
