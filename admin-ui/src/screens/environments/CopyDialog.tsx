@@ -126,7 +126,6 @@ export function CopyDialog({ project, from, to, production, nameOf, flags, onClo
           ))}
         </ul>
       )}
-      {done.size > 0 && <p role="status">{plural(done.size, 'flag')} copied.</p>}
     </ActDialog>
   )
 }

@@ -54,7 +54,7 @@ export function Details({ project, entry }: { project: string; entry: LogEntry }
       <div className={classes.acts}>
         {back && (
           <Button size="xs" onClick={() => setRestoring(true)}>
-            Restore …
+            Restore…
           </Button>
         )}
         <Button size="xs" onClick={() => void copyLink(project, entry.revision)}>

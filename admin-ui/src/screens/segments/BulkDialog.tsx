@@ -158,7 +158,7 @@ function Input({ source, disabled, onChange }: { source: Source; disabled: boole
         <FileButton resetRef={reset} onChange={(file) => void read(file)} accept="text/plain,text/csv,.txt,.csv">
           {(props) => (
             <Button {...props} size="compact-sm" disabled={disabled}>
-              Choose a file …
+              Choose a file…
             </Button>
           )}
         </FileButton>

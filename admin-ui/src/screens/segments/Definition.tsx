@@ -109,13 +109,13 @@ function Editor({ project, server, draft, onDraft }: EditorProps) {
           {!now.when && <p className={classes.note}>Without a condition only those are in it who are listed, here or in an environment.</p>}
         </div>
         {(['include', 'exclude'] satisfies Side[]).map((side) => (
-          <InlineKeys key={side} side={side} value={now[side] ?? {}} attributes={attributes} problems={problems} onChange={(list) => set({ [side]: Object.keys(list).length ? list : undefined })} />
+          <InlineKeys key={`${side} ${base.version}`} side={side} value={now[side] ?? {}} attributes={attributes} problems={problems} onChange={(list) => set({ [side]: Object.keys(list).length ? list : undefined })} />
         ))}
         <div className={classes.bar}>
           <span className={classes.dim}>{lines.length === 0 ? 'Nothing changed yet' : lines.length === 1 ? '1 change' : `${lines.length} changes`}</span>
           <Button onClick={() => onDraft(undefined)}>{lines.length === 0 ? 'Close' : 'Discard'}</Button>
           <Button variant="primary" disabled={lines.length === 0 || others} onClick={save}>
-            Save …
+            Save…
           </Button>
         </div>
       </div>

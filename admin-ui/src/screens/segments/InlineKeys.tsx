@@ -1,7 +1,7 @@
 import { Autocomplete, Button, Textarea } from '@mantine/core'
 import { useState } from 'react'
 import type { Side } from '../../api/segments'
-import { CrossIcon } from '../../components/icons'
+import { CrossIcon, PlusIcon } from '../../components/icons'
 import { plural } from '../../components/time'
 import type { Problems } from '../../lib/draft'
 import classes from './Segments.module.css'
@@ -53,7 +53,7 @@ export function InlineKeys({ side, value, attributes, problems, onChange }: Prop
           </button>
         </div>
       ))}
-      <Button size="compact-sm" variant="subtle" onClick={() => setRows([...rows, { attribute: rows.length === 0 ? 'targetingKey' : '', text: '' }])}>
+      <Button size="compact-xs" variant="subtle" color="gray" leftSection={<PlusIcon size={12} />} onClick={() => setRows([...rows, { attribute: rows.length === 0 ? 'targetingKey' : '', text: '' }])}>
         Add keys that are always {word}
       </Button>
     </div>

@@ -47,11 +47,11 @@ export function List({ list, ...at }: Place & { list: Schemas['List'] | undefine
       {n > 0 && <Search {...at} />}
       <div className={classes.acts}>
         <Button size="xs" onClick={() => setEditing('add')}>
-          Add keys …
+          Add keys…
         </Button>
         {n > 0 && (
           <Button size="xs" onClick={() => setEditing('remove')}>
-            Remove keys …
+            Remove keys…
           </Button>
         )}
         {n > 0 && (

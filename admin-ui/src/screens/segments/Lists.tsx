@@ -71,7 +71,7 @@ function Shown({ project, segment, environment, state }: { project: string; segm
         )}
         <span className={classes.dim}>{active ? 'Rules of this environment ask who is in it.' : 'Nobody is in it here, whatever its condition and its lists say.'}</span>
         <Button size="compact-sm" onClick={() => setSwitching(true)}>
-          {active ? 'Deactivate …' : 'Activate …'}
+          {active ? 'Deactivate…' : 'Activate…'}
         </Button>
       </div>
       <div className={classes.lists}>

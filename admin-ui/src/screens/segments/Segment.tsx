@@ -77,7 +77,7 @@ function Loaded({ project, segment }: { project: string; segment: SegmentDocumen
           )}
         </>
       }
-      actions={<Button onClick={() => setDeleting(true)}>Delete …</Button>}
+      actions={<Button onClick={() => setDeleting(true)}>Delete…</Button>}
     >
       <Definition project={project} segment={segment} />
       <Lists project={project} segment={segment.key} />
@@ -105,10 +105,12 @@ function References({ project, references, truncated }: { project: string; refer
           <li key={flag}>
             <span>{flag}</span>
             {places.map((r) => (
-              <Link key={r.environment} to="/p/$project/flags/$flag" params={{ project, flag }} search={{ env: r.environment }}>
-                {r.environment}
-                {r.rule && <span className={classes.dim}>, rule {r.rule}</span>}
-              </Link>
+              <span key={r.environment}>
+                <Link to="/p/$project/flags/$flag" params={{ project, flag }} search={{ env: r.environment }}>
+                  {r.environment}
+                </Link>
+                {r.rule && <span className={classes.dim}> rule {r.rule}</span>}
+              </span>
             ))}
           </li>
         ))}
@@ -141,7 +143,7 @@ function DeleteSegment({ project, segment, onClose }: { project: string; segment
     toast(`Deleted ${segment.key}`)
   }
   return (
-    <ActDialog title={`Delete ${segment.key}?`} act="Delete" tone="danger" reason="required" disabled={n > 0} onAct={act} onClose={onClose} explain={refusal}>
+    <ActDialog title={`Delete ${segment.key}?`} act="Delete" tone="danger" reason={n > 0 ? 'none' : 'required'} disabled={!references.data || n > 0} onAct={act} onClose={onClose} explain={refusal}>
       {n > 0 ? (
         <>
           <p>

@@ -110,7 +110,7 @@ export function Who({ segment, most = 4 }: { segment: Segment; most?: number }) 
   const [included, excluded] = [size(segment.include), size(segment.exclude)]
   return (
     <span>
-      {segment.when ? <Sentence parts={conditionParts(segment.when, { most })} /> : <span className={classes.dim}>by its lists alone</span>}
+      {segment.when ? <Sentence parts={conditionParts(segment.when, { most })} /> : <span className={classes.dim}>only those who are listed</span>}
       {included > 0 && <span className={classes.dim}> · {plural(included, 'key')} included</span>}
       {excluded > 0 && <span className={classes.dim}> · {plural(excluded, 'key')} excluded</span>}
     </span>
