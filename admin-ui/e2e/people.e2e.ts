@@ -6,8 +6,8 @@ import { until } from './server'
 const on = stage()
 
 const page = (flag: string) => `/p/shop/flags/${flag}?env=production`
-const exposure = (page: Page) => page.getByRole('slider', { name: 'Exposure of everyone else' })
-const typed = (page: Page) => page.getByRole('textbox', { name: 'Exposure of everyone else in percent' })
+const exposure = (page: Page) => page.getByRole('slider', { name: /^Exposure of everyone( else)?$/ })
+const typed = (page: Page) => page.getByRole('textbox', { name: /^Exposure of everyone( else)? in percent$/ })
 
 async function rampable(server: Awaited<ReturnType<typeof on.server>>, flag = 'new-checkout') {
   await server.flag(flag, { tags: ['payments'] })
@@ -124,7 +124,7 @@ describe('with the keyboard alone', () => {
     const ann = await on.person(server)
     await ann.go(page('new-checkout'))
     await exposure(ann.page).waitFor()
-    await reach(ann.page, /^Exposure of everyone else$/, 'slider')
+    await reach(ann.page, /^Exposure of everyone( else)?$/, 'slider')
     await ann.page.keyboard.press('ArrowRight')
     expect(await exposure(ann.page).getAttribute('aria-valuenow')).toBe('11')
     await ann.page.keyboard.press('Control+s')

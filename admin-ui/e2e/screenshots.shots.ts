@@ -47,7 +47,7 @@ test('for the README', async () => {
     await ann.page.getByRole('row').filter({ hasText: 'express-pay' }).waitFor()
     await shot('flags')
     await ann.go('/p/shop/flags/new-checkout?env=production')
-    await ann.page.getByRole('textbox', { name: 'Exposure of everyone else in percent' }).fill('40')
+    await ann.page.getByRole('textbox', { name: /^Exposure of everyone( else)? in percent$/ }).fill('40')
     await ann.page.getByRole('region', { name: 'Unsaved changes' }).waitFor()
     await ann.page.mouse.move(0, 0)
     await shot('dimmer')

@@ -1,15 +1,14 @@
 import { Button } from '@mantine/core'
-import { Suspense, lazy, useState } from 'react'
+import { useState } from 'react'
 import type { Place } from '../../api/flag'
 import { Section } from '../../components/Section'
 import { shortJson } from '../../lib/diff'
 import type { Flag } from '../../lib/model'
+import { EditFlag } from './EditFlag'
 import { Swatch } from './HashLine'
 import classes from './Variants.module.css'
 import { useEditing } from './editing'
 import { toneOf } from './variants'
-
-const EditFlag = lazy(() => import('./EditFlag').then((m) => ({ default: m.EditFlag })))
 
 // Variants are the flag's values, the same in every environment.
 export function Variants({ at, flag, readOnly }: { at: Place; flag: Flag; readOnly: boolean }) {
@@ -40,11 +39,7 @@ export function Variants({ at, flag, readOnly }: { at: Place; flag: Flag; readOn
           </li>
         ))}
       </ul>
-      {editing && (
-        <Suspense>
-          <EditFlag project={at.project} flag={flag} part="variants" onClose={() => setEditing(false)} />
-        </Suspense>
-      )}
+      {editing && <EditFlag project={at.project} flag={flag} part="variants" onClose={() => setEditing(false)} />}
     </Section>
   )
 }
