@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -153,14 +154,18 @@ func unescaped(r *http.Request) *http.Request {
 	return &c
 }
 
+// always are headers of every answer. All answers share the values, which nobody writes to: [http.Header.Set] puts others in their place.
+var always = http.Header{
+	"X-Content-Type-Options":  {"nosniff"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Cache-Control":           {"no-store"},
+	"Referrer-Policy":         {"no-referrer"},
+}
+
 // envelope puts around every route, known or not, what holds for every answer.
 func (s *server) envelope(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
-		h := c.Response().Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Referrer-Policy", "no-referrer")
+		maps.Copy(c.Response().Header(), always)
 		defer recovered(&err)
 		// A browser on another site has no business here, whatever token it may hold. No CORS header is ever sent.
 		if err := s.cross.Check(c.Request()); err != nil {

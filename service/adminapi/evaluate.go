@@ -86,6 +86,8 @@ func (s *server) snapshot(ctx context.Context, at policy.Resource) (*evaluator.S
 	f, there := s.opts.Feeds.Environment(at.Project, at.Environment)
 	if !there {
 		if !s.opts.Feeds.Loaded(at.Project) {
+			ctx, cancel := context.WithTimeout(ctx, standardDeadline) // the only part of an evaluation that asks the store
+			defer cancel()
 			if _, err := s.opts.Admin.GetProject(ctx, admin.Call{Principal: asNode}, at.Project); err != nil {
 				return nil, err
 			}

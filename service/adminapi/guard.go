@@ -194,6 +194,9 @@ func possible(name, v string) bool {
 // checkQuery refuses parameters that the operation does not know, or that come twice: a mistyped one would otherwise be a request for something
 // else than was meant.
 func checkQuery(op *operation, r *http.Request) (url.Values, error) {
+	if r.URL.RawQuery == "" {
+		return nil, nil
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, feature.Malformed("", "the query cannot be read: %v", err)

@@ -83,10 +83,10 @@ func refuse(wait time.Duration) error {
 	return nil
 }
 
-// Streams that may be open at once. Each follows the log by itself, which takes a connection to the store.
+// Streams that may be open at once. Each takes two goroutines and a connection, and no part of the store.
 const (
-	maxStreams      = 200 // of one process
-	maxTokenStreams = 20  // of one token
+	maxStreams      = 2000 // of one process
+	maxTokenStreams = 20   // of one token, or one session
 )
 
 // streams counts open streams of events.

@@ -51,15 +51,17 @@ func (op *operation) maxBody() int {
 // streams says whether the answer may take as long as it wants.
 func (op *operation) streams() bool { return op.Action == policy.EventRead || op.ID == "Backup" }
 
-// deadline bounds how long an answer may take: a kill waits for receipts, a stream for ever (0).
+const standardDeadline = 30 * time.Second
+
+// deadline bounds how long an answer may take: a kill waits for receipts, a stream for ever (0). An evaluation comes from memory, and a timer would cost a part of it.
 func (op *operation) deadline() time.Duration {
 	switch {
-	case op.streams():
+	case op.streams(), op.evaluates():
 		return 0
 	case op.Action == policy.KillCreate:
-		return maxWait + 30*time.Second
+		return maxWait + standardDeadline
 	}
-	return 30 * time.Second
+	return standardDeadline
 }
 
 // register adds routes to echo, each behind its guard. A GET that does not stream answers HEAD as well.

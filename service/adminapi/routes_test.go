@@ -202,7 +202,7 @@ func (w *world) checkRight(t *testing.T, op operation, method, name string) {
 func TestDeadlines(t *testing.T) {
 	for _, op := range table() {
 		switch op.ID {
-		case "StreamEvents", "Backup":
+		case "StreamEvents", "Backup", "EvaluateAll", "EvaluateFlag": // the last two answer from memory
 			require.Zero(t, op.deadline(), op.ID)
 		case "KillFlag", "KillByTag":
 			require.Greater(t, op.deadline(), maxWait, op.ID)

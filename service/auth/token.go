@@ -66,18 +66,18 @@ func parse(text string) (parsed, error) {
 	if len(text) != total {
 		return parsed{}, fmt.Errorf("a token has %d characters, this has %d", total, len(text))
 	}
-	parts := strings.Split(text, "_")
-	if len(parts) != 4 || len(parts[1]) != idLen || len(parts[2]) != secretLen || len(parts[0]) != 3 || parts[0][:2] != "dm" {
+	const secretAt = 3 + 1 + idLen + 1
+	body, sum := text[:total-checksumLen-1], text[total-checksumLen:]
+	if text[:2] != "dm" || strings.Count(text, "_") != 3 || text[3] != '_' || text[secretAt-1] != '_' || text[len(body)] != '_' {
 		return parsed{}, fmt.Errorf("a token has the form dm…_<id>_<secret>_<checksum>")
 	}
-	body := text[:len(text)-checksumLen-1]
-	if checksum(body) != parts[3] {
+	if checksum(body) != sum {
 		return parsed{}, fmt.Errorf("the token's checksum is wrong: a character was mistyped or lost")
 	}
 	for kind, letter := range letters {
-		if letter == parts[0][2] {
-			return parsed{kind: kind, id: parts[1], hash: sha256.Sum256([]byte(body))}, nil
+		if letter == text[2] {
+			return parsed{kind: kind, id: text[4 : secretAt-1], hash: sha256.Sum256([]byte(body))}, nil
 		}
 	}
-	return parsed{}, fmt.Errorf("the token is of an unknown kind %q", parts[0])
+	return parsed{}, fmt.Errorf("the token is of an unknown kind %q", text[:3])
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/dimmerhq/dimmer/service/feature"
@@ -49,6 +50,7 @@ func (s *Service) writeUses(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, usesWrite)
 	defer cancel()
 	seen := s.Used()
+	s.forgetGone(seen)
 	if len(seen) == 0 {
 		return
 	}
@@ -97,18 +99,25 @@ func (s *Service) readUses(ctx context.Context) (map[string]time.Time, error) {
 }
 
 func (s *Service) putUses(ctx context.Context, uses map[string]time.Time) error {
-	state := s.opts.System()
+	s.forgetGone(uses)
 	seconds := make(map[string]int64, len(uses))
 	for id, at := range uses {
-		if _, there := state.Get(store.Key{Collection: collection, ID: id}); there { // it goes with its token
-			seconds[id] = at.Unix()
-		}
+		seconds[id] = at.Unix()
 	}
 	text, err := json.Marshal(seconds)
 	if err != nil {
 		return err
 	}
 	return s.opts.Uses.PutPresence(ctx, store.System, usesID, text, usesKept)
+}
+
+// forgetGone leaves out tokens that are not there any more.
+func (s *Service) forgetGone(uses map[string]time.Time) {
+	state := s.opts.System()
+	maps.DeleteFunc(uses, func(id string, _ time.Time) bool {
+		_, there := state.Get(store.Key{Collection: collection, ID: id})
+		return !there
+	})
 }
 
 // newer says whether something in a is later than in b by a second, which is as exact as it is written down.

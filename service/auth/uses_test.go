@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,21 +18,32 @@ import (
 
 // presence stands in for a store.
 type presence struct {
+	mu     sync.Mutex
 	values map[string][]byte
 	writes int
 	err    error
+}
+
+func (p *presence) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
 }
 
 func (p *presence) PutPresence(_ context.Context, scope, id string, value []byte, _ time.Duration) error {
 	if scope != store.System {
 		return errors.New("another scope")
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.writes++
 	p.values[id] = value
 	return p.err
 }
 
 func (p *presence) Presence(context.Context, string) (map[string][]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return maps.Clone(p.values), p.err
 }
 
@@ -58,6 +70,7 @@ func TestUsesOutliveTheProcess(t *testing.T) {
 		use(w.Service, gone.Text)
 		first := use(w.Service, m.Text)
 		time.Sleep(90 * time.Second)
+		synctest.Wait()
 		require.Equal(t, 1, kept.writes)
 		all, err := other.LastUsed(ctx)
 		require.NoError(t, err)
@@ -69,7 +82,8 @@ func TestUsesOutliveTheProcess(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, second, all[m.ID].Truncate(time.Second), "at once, in the process that has seen it")
 		w.put(gone.ID, nil)
-		time.Sleep(90 * time.Second)
+		time.Sleep(200 * time.Second)
+		synctest.Wait()
 		require.Equal(t, 2, kept.writes, "nothing is written where nothing is new")
 		all, err = w.LastUsed(ctx)
 		require.NoError(t, err)
@@ -96,12 +110,13 @@ func TestUsesWithoutTheStore(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go func() { _ = w.Run(ctx) }()
-		time.Sleep(3 * usesEvery)
+		time.Sleep(3*usesEvery + usesEvery/2) // between two turns
 		seen, err := w.LastUsed(ctx)
 		require.Equal(t, feature.CodeUnavailable, feature.CodeOf(err))
 		require.Contains(t, seen, m.ID)
-		kept.err = nil
+		kept.fail(nil)
 		time.Sleep(usesEvery)
+		synctest.Wait()
 		require.Contains(t, string(kept.values[usesID]), m.ID)
 	})
 }
