@@ -27,12 +27,18 @@ type dialer func(ctx context.Context, endpoint string) (l link, hangUp func(), e
 // maxMessage is what a node may send at once: a chunk of 1 MiB with room for what surrounds it.
 const maxMessage = 4 << 20
 
+// window is what a node may send before the client has read it. Fixed: otherwise grpc answers every change with a ping to measure the way, which costs the
+// node as much again as sending the change did.
+const window = 4 << 20
+
 func (c *config) dialNode(ctx context.Context, endpoint string) (link, func(), error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(c.credentials(endpoint)),
 		grpc.WithPerRPCCredentials(bearer{c.token, !c.inClear(endpoint)}),
 		grpc.WithUserAgent("dimmer-go/" + Version),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithStaticStreamWindowSize(window),
+		grpc.WithStaticConnWindowSize(window),
 		// When to try again, and where, is decided in one place: sync.go.
 		grpc.WithDisableRetry(),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),

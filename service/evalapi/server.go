@@ -25,9 +25,13 @@ import (
 
 // The limits of this edge.
 const (
-	maxRequest      = 256 << 10        // bytes of one message from a client
-	maxStreams      = 250              // of one connection
-	maxHeaders      = 16 << 10         // bytes of metadata
+	maxRequest = 256 << 10 // bytes of one message from a client
+	maxStreams = 250       // of one connection
+	maxHeaders = 16 << 10  // bytes of metadata
+	// What a stream, and a connection, may send before the server has read it. Fixed: otherwise grpc answers each message of a client, such as
+	// an acknowledgement, with a ping to measure the way, and lets connections that are fast hold 16 MiB.
+	streamWindow    = maxRequest
+	connWindow      = 1 << 20
 	handshakeLimit  = 5 * time.Second  // for TLS and HTTP/2 to be set up
 	helloLimit      = 10 * time.Second // for a sync stream's first message
 	sendLimit       = 10 * time.Second // for a client to take one message
@@ -106,6 +110,8 @@ func New(opts Options) *Server {
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connWindow),
 		grpc.ConnectionTimeout(handshakeLimit),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WaitForHandlers(true),

@@ -33,6 +33,7 @@ const (
 	roleDimmer = "dimmer"
 	roleEcho   = "echo"
 	roleFanout = "fanout"
+	roleRaw    = "raw"
 
 	roleVariable  = "DIMMER_BENCH_ROLE"
 	storeVariable = "DIMMER_BENCH_STORE"
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 		m.Run() // whoever called TestMain exits with what it found
 		return
 	}
-	serve := map[string]func() (answer, func(string), error){roleDimmer: serveDimmer, roleEcho: serveEcho, roleFanout: serveFanout}[role]
+	serve := map[string]func() (answer, func(string), error){roleDimmer: serveDimmer, roleEcho: serveEcho, roleFanout: serveFanout, roleRaw: serveRaw}[role]
 	begun, command, err := serve()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, role+":", err) // who started it misses its first line
@@ -76,10 +77,15 @@ func obey(in io.Reader, out io.Writer, begun answer, command func(string)) {
 		default:
 			command(text)
 		}
-		var u syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		_ = say.Encode(answer{CPU: time.Duration(u.Utime.Nano() + u.Stime.Nano()), RSS: resident(os.Getpid(), "VmRSS")})
+		_ = say.Encode(answer{CPU: ownCPU(), RSS: resident(os.Getpid(), "VmRSS")})
 	}
+}
+
+// ownCPU is the processor time of this process so far.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // resident reads a process's memory in bytes; 0 where there is no /proc.
