@@ -280,14 +280,43 @@ func TestMirrorKeepsWhatItHasWhenTheStoreIsEmpty(t *testing.T) {
 		r.s.Wipe()
 		r.sleep(time.Minute)
 		require.Same(t, known, r.mirror.State())
+		require.ErrorIs(t, r.mirror.Err(), store.ErrEmptied)
 		require.NoError(t, r.s.Adopt(t.Context()))
 		r.sleep(5 * time.Second)
 		require.Equal(t, store.Cursor{Epoch: 2}, r.mirror.State().Head().Cursor(), "an operator has said that it is empty")
 		require.Zero(t, r.mirror.State().Len())
 		require.Len(t, r.epochs, 1)
 		require.Same(t, known, r.epochs[0][0])
+		require.NoError(t, r.mirror.Err())
 		r.commit("anew")
 		r.requireSame()
+	})
+}
+
+// TestMirrorsOfARefusedScope: nobody waits for a scope that the store lacks, and it is there once the store has it again.
+func TestMirrorsOfARefusedScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.NewMemory()
+		commitTo(t, s, "shop", "1")
+		s.Fail(store.ErrEmptied)
+		ms := store.NewMirrors(s, store.MirrorsOptions{})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- ms.Run(ctx) }()
+		began := time.Now()
+		brief, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := ms.Get(brief, "shop")
+		require.ErrorIs(t, err, store.ErrEmptied)
+		require.Less(t, time.Since(began), time.Second)
+		s.Fail(nil)
+		time.Sleep(5 * time.Second) // waits: in the bubble's time, for the mirror's next attempt
+		m, err := ms.Get(t.Context(), "shop")
+		require.NoError(t, err)
+		require.EqualValues(t, 1, m.State().Head().Revision)
+		require.NoError(t, m.Err())
+		stop()
+		require.NoError(t, <-ended)
 	})
 }
 
