@@ -166,7 +166,7 @@ func TestGarbage(t *testing.T) {
 
 // TestRapidReset: streams that are opened and taken back at once, as fast as they can be sent, leave nothing, and are counted by the limits.
 func TestRapidReset(t *testing.T) {
-	w := attacked(t, func(o *Options) { o.RateLimits.Open.PerSecond, o.RateLimits.Open.Burst = 1000, 2000 })
+	w := attacked(t, func(o *Options) { o.RateLimits.Open.PerSecond, o.RateLimits.Open.Burst = 100, 200 })
 	before := runtime.NumGoroutine()
 	const resets = 20_000
 	c := dialRaw(t, w, []byte(preface), frame(frameSetting, 0, 0, nil))

@@ -35,7 +35,7 @@ type crowd struct {
 // buckets is how many parts a crowd's streams are divided into, so that not all heartbeats come at once.
 const buckets = 8
 
-// join makes a stream one of its crowd, and has its first turn begin. leave must be called once, after which no turn sends anything more.
+// join makes a stream one of its crowd, and has its first turn begin. leave must be called once, by the handler, after which nobody wakes the stream.
 func (c *crowds) join(y *syncStream) (leave func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,9 +150,9 @@ func (c *crowd) beat(bucket int) {
 	}
 }
 
-// wake has a turn look at the stream, after all that was before.
+// wake has a turn look at the stream, after all that was before. Its crowd and its handler wake it, as long as it is in the crowd.
 func (y *syncStream) wake() {
 	if !y.pending.Swap(true) {
-		y.workers.Go(y.turn)
+		y.working.Go(y.turn)
 	}
 }

@@ -85,7 +85,7 @@ type Server struct {
 	streams   counter
 	limits    limits
 	crowds    crowds         // of sync streams
-	workers   sync.WaitGroup // of the crowds: they end after the handlers
+	workers   sync.WaitGroup // of the crowds: they end with their last stream
 }
 
 // New makes a Server. It starts nothing.

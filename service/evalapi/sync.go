@@ -48,14 +48,16 @@ func (s syncService) Sync(stream grpc.BidiStreamingServer[pb.SyncRequest, pb.Syn
 		ID: hello.GetInstance(), Process: string(hello.GetProcess()), Application: hello.GetApplication(), SDK: hello.GetSdk(), SDKVersion: hello.GetSdkVersion(),
 	})
 	leave := s.crowds.join(y)
-	err = y.receive()
-	// From here on nothing may be sent. A turn that is at work ends with its message, or is cut when the client does not take that.
-	y.leaving.Store(true)
-	y.turns.Lock()
-	defer y.turns.Unlock()
-	leave()
-	y.link.Close(y.bye)
-	return y.why(err)
+	defer func() {
+		// From here on nothing may be sent. A turn that is at work ends with its message, or is cut when the client does not take that.
+		y.leaving.Store(true)
+		leave()
+		late := time.AfterFunc(sendLimit, func() { y.cut(errSlow) })
+		y.working.Wait()
+		late.Stop()
+		y.link.Close(y.bye)
+	}()
+	return y.why(y.receive())
 }
 
 // end ends the stream from this end: the client gets the error, and the handler's RecvMsg returns. grpc lets a handler end a stream by returning, which one that
@@ -131,7 +133,8 @@ type syncStream struct {
 	bucket  int                   // of those that are due together
 	place   int                   // in the crowd, which guards it
 
-	turns sync.Mutex // held by a turn. What follows is a turn's alone:
+	working sync.WaitGroup // turns; the handler waits for them
+	turns   sync.Mutex     // held by a turn. What follows is a turn's alone:
 
 	protocol int32              // that the client speaks
 	digest   []byte             // of what the client said it holds; nil once that was looked at
