@@ -20,5 +20,10 @@ describe('prepend', () => {
     ['an older answer that comes late', old, page([7, 5]), [[9, 7], [5, 2]]],
   ])('%s', (_, before, newest, want) => expect(revisions(prepend(before, newest))).toEqual(want))
 
+  test('a list does not grow for ever', () => {
+    const long = list(page(Array.from({ length: 499 }, (_, i) => 1000 - i)))
+    expect(revisions(prepend(long, page([1001, 1000], '1000')))?.[0]).toHaveLength(500)
+    expect(prepend(long, page([1002, 1001, 1000], '1000'))).toBeUndefined()
+  })
   test('the list is the same object when nothing is new', () => expect(prepend(old, page([9, 7], '7'))).toBe(old))
 })

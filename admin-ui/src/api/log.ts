@@ -35,14 +35,17 @@ export function newestQuery(project: string, filter: LogFilter) {
   })
 }
 
-/** Puts what is new before what was read. Undefined: there may be changes between the two, and the list has to be read anew. */
+// A page that is open for days does not grow for days.
+const longest = 500
+
+/** Puts what is new before what was read. Undefined: there may be changes between the two, or there are too many, and the list has to be read anew. */
 export function prepend(list: LogPages, newest: Schemas['LogPage']): LogPages | undefined {
   const top = Math.max(0, ...list.pages.flatMap((p) => p.items.slice(0, 1)).map((e) => e.revision))
   const fresh = newest.items.filter((e) => e.revision > top)
   if (fresh.length === 0) return list
   if (fresh.length === newest.items.length && newest.next) return undefined
   const [first, ...rest] = list.pages
-  if (!first) return undefined
+  if (!first || first.items.length + fresh.length > longest) return undefined
   return { ...list, pages: [{ ...first, items: [...fresh, ...first.items] }, ...rest] }
 }
 

@@ -3,12 +3,25 @@ import { type Schemas, ask, change, client, once } from './client'
 import { keys } from './queries'
 import { reasonQuery } from './reason'
 
-/** A project's tokens, without secrets. The event stream of a project does not tell of tokens, so that a shown list asks now and then. */
+type Token = Schemas['Token']
+
+// all reads a list of tokens page after page: there are as many as there are services and people.
+async function all(page: (cursor: string | undefined) => Promise<Schemas['TokenList']>): Promise<Token[]> {
+  const found: Token[] = []
+  let cursor: string | undefined
+  do {
+    const { items, next } = await page(cursor)
+    found.push(...items)
+    cursor = next || undefined
+  } while (cursor)
+  return found
+}
+
+/** A project's tokens, without secrets. */
 export function tokensQuery(project: string) {
   return queryOptions({
     queryKey: keys.tokens(project),
-    queryFn: ({ signal }) => ask(client.GET('/v1/projects/{project}/tokens', { params: { path: { project } }, signal })),
-    select: (list) => list.items,
+    queryFn: ({ signal }) => all((cursor) => ask(client.GET('/v1/projects/{project}/tokens', { params: { path: { project }, query: { limit: 1000, cursor } }, signal }))),
     staleTime: 10_000,
   })
 }
@@ -49,7 +62,6 @@ export function revokeToken(project: Place, token: string, reason: string) {
 export function installationTokensQuery() {
   return queryOptions({
     queryKey: ['tokens'] as const,
-    queryFn: ({ signal }) => ask(client.GET('/v1/tokens', { signal })),
-    select: (list) => list.items,
+    queryFn: ({ signal }) => all((cursor) => ask(client.GET('/v1/tokens', { params: { query: { limit: 1000, cursor } }, signal }))),
   })
 }

@@ -15,6 +15,7 @@ import { Section } from '../../components/Section'
 import { type Shape, StateMark } from '../../components/StateMark'
 import { Toolbar } from '../../components/Toolbar'
 import { SearchIcon, WarningIcon } from '../../components/icons'
+import { useLastError } from '../../components/lastError'
 import { count } from '../../components/time'
 import classes from './Instances.module.css'
 import { type Instance, type InstanceState, type Totals, filtered, ordered, totals, verdict, versions } from './totals'
@@ -29,11 +30,12 @@ const step = 200
 export function Instances() {
   const { project } = route.useParams()
   const list = useQuery({ ...instancesQuery(project), refetchInterval: every, staleTime: 0 })
-  const data = list.data
+  const { data } = list
+  const failed = useLastError(list)
   return (
     <Page title="Instances" lead="SDK processes connected now or in the last ten minutes, and the revision that each has acknowledged.">
-      {list.isError && <ProblemAlert error={list.error} retry={() => void list.refetch()} />}
-      {list.isPending && <RowsSkeleton label="Loading the instances" />}
+      {(failed ?? list.error) !== null && <ProblemAlert error={failed ?? list.error} retry={() => void list.refetch()} />}
+      {list.isPending && failed === null && <RowsSkeleton label="Loading the instances" />}
       {data && (data.items.length === 0 ? <NoInstances project={project} nodes={data.nodes} /> : <Known items={data.items} nodes={data.nodes} truncated={data.truncated ?? false} />)}
     </Page>
   )

@@ -23,6 +23,7 @@ const route = getRouteApi('/p/$project/segments/$segment')
 
 export function Segment() {
   const { project, segment } = route.useParams()
+  const navigate = route.useNavigate()
   const found = useQuery(segmentQuery(project, segment))
   const missing = found.error instanceof ProblemError && found.error.status === 404
   if (missing) {
@@ -30,11 +31,7 @@ export function Segment() {
       <Page title={segment}>
         <Empty
           title="There is no such segment"
-          action={
-            <Link to="/p/$project/segments" params={{ project }}>
-              All segments
-            </Link>
-          }
+          action={<Button onClick={() => void navigate({ to: '/p/$project/segments', params: { project } })}>All segments</Button>}
         >
           It may have been deleted; the log tells by whom, and can bring it back.
         </Empty>

@@ -11,6 +11,7 @@ import { ProblemAlert } from '../../components/ProblemAlert'
 import { RowsSkeleton } from '../../components/RowsSkeleton'
 import { Section } from '../../components/Section'
 import { PlusIcon } from '../../components/icons'
+import { useLastError } from '../../components/lastError'
 import { useNow } from '../../components/now'
 import { CreateToken } from './CreateToken'
 import { RevokeToken } from './RevokeToken'
@@ -28,26 +29,27 @@ export type Act =
   | { kind: 'revoke'; token: Token; project: string | undefined }
   | { kind: 'secret'; token: Token; secret: string; old?: Token }
 
-// Tokens are made and revoked elsewhere too, and the event stream does not tell of it.
-const every = 15_000
+// The event stream tells of tokens that were made or revoked, but not when one was used.
+const every = 30_000
 
 export function Tokens() {
   const { project } = route.useParams()
   const [act, setAct] = useState<Act>()
   const list = useQuery({ ...tokensQuery(project), refetchInterval: every })
-  const denied = list.error instanceof ProblemError && list.error.status === 403
+  const failed = useLastError(list) ?? list.error
+  const denied = failed instanceof ProblemError && failed.status === 403
   const create = (
     <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setAct({ kind: 'create' })}>
       New token
     </Button>
   )
   return (
-    <Page title="Tokens" lead="Credentials of programs and people in this project. A secret is shown once, when it is made; Dimmer keeps only its hash." actions={!denied && create}>
-      {list.isPending && <RowsSkeleton rows={4} label="Loading the tokens" />}
+    <Page title="Tokens" lead="Credentials of programs and people. A secret is shown once, when it is made; Dimmer keeps only its hash." actions={!denied && create}>
+      {list.isPending && failed === null && <RowsSkeleton rows={4} label="Loading the tokens" />}
       {denied ? (
         <Empty title="Tokens are for administrators">Your token may not see or make any. Somebody with the role admin in this project can make the one that you need.</Empty>
       ) : (
-        list.isError && <ProblemAlert error={list.error} retry={() => void list.refetch()} />
+        failed !== null && <ProblemAlert error={failed} retry={() => void list.refetch()} />
       )}
       {list.data?.length === 0 && (
         <Empty title="No token yet" action={create} command={`dimmer tokens create "checkout service" --kind server -e production -p ${project}`}>
