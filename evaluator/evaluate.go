@@ -12,23 +12,13 @@ func (s *Snapshot) Outcome(flag string, c *Context) *Outcome {
 	if n.plain != nil {
 		return n.plain
 	}
-	if c == nil || c.err != nil {
-		return s.answer(n, c)
-	}
-	if n.split != nil && c.key.kind == datumText {
-		return n.split.pickKey(c.key.text)
-	}
-	return n.flag.evaluate(s, c)
-}
-
-func (s *Snapshot) answer(n *node, c *Context) *Outcome {
-	if n.plain != nil {
-		return n.plain
-	}
 	if c == nil {
 		c = emptyContext
 	} else if c.err != nil {
 		return outcomeContext
+	}
+	if n.split != nil && c.key.kind == datumText {
+		return n.split.pickKey(c.key.text)
 	}
 	return n.flag.evaluate(s, c)
 }
@@ -91,14 +81,40 @@ func (s *Snapshot) EvaluateAll(c *Context, visit func(key string, r Result)) {
 
 // OutcomeAll visits every flag with its answer, all from this one snapshot, in no particular order.
 func (s *Snapshot) OutcomeAll(c *Context, visit func(key string, o *Outcome)) {
+	s.OutcomesUntil(c, func(key string, o *Outcome) bool {
+		visit(key, o)
+		return true
+	})
+}
+
+// OutcomesUntil is [Snapshot.OutcomeAll] until visit returns false; what is not visited is not evaluated.
+func (s *Snapshot) OutcomesUntil(c *Context, visit func(key string, o *Outcome) bool) {
 	if s == nil {
 		return
 	}
-	flags := &s.nodes[tableFlags]
-	for i := range flags.shards {
-		for j := range flags.shards[i].slots {
-			if slot := &flags.shards[i].slots[j]; slot.value != nil {
-				visit(slot.key, s.answer(slot.value, c))
+	if c == nil {
+		c = emptyContext
+	}
+	for i := range s.nodes[tableFlags].shards {
+		slots := s.nodes[tableFlags].shards[i].slots
+		for j := range slots {
+			slot := &slots[j]
+			n := slot.value
+			if n == nil {
+				continue
+			}
+			o := n.plain
+			switch {
+			case o != nil:
+			case c.err != nil:
+				o = outcomeContext
+			case n.split != nil && c.key.kind == datumText:
+				o = n.split.pickKey(c.key.text)
+			default:
+				o = n.flag.evaluate(s, c)
+			}
+			if !visit(slot.key, o) {
+				return
 			}
 		}
 	}

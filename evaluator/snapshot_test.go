@@ -1,6 +1,7 @@
 package evaluator
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,4 +41,26 @@ func TestTheExampleOfTheDocumentation(t *testing.T) {
 	require.Equal(t, `flag "new-checkout" /rules/0/when/all/1/segment: there is no segment "beta"`, problems[0].Error())
 	r = s2.Evaluate("new-checkout", nil)
 	require.Equal(t, CauseKilled, r.Cause)
+}
+
+func TestOutcomesUntil(t *testing.T) {
+	s, _ := compileText(t, doubling(5))
+	bad := NewContext("u").String("x", strings.Repeat("x", maxTextBytes+1))
+	for _, c := range []*Context{nil, NewContext("u"), bad} {
+		visited := map[string]*Outcome{}
+		s.OutcomesUntil(c, func(key string, o *Outcome) bool {
+			visited[key] = o
+			return true
+		})
+		require.Len(t, visited, 6)
+		for key, o := range visited {
+			require.Same(t, s.Outcome(key, c), o)
+		}
+		n := 0
+		s.OutcomesUntil(c, func(string, *Outcome) bool {
+			n++
+			return n < 2
+		})
+		require.Equal(t, 2, n, "it goes on after it was told to stop")
+	}
 }

@@ -192,12 +192,7 @@ func (s Snapshot) JSONDetail(_ context.Context, flag string, who *Context, fallb
 
 // All is [Client.All] on this snapshot.
 func (s Snapshot) All(_ context.Context, who *Context) iter.Seq2[string, *Outcome] {
-	return func(yield func(string, *Outcome) bool) {
-		more := true
-		s.rules.OutcomeAll(who, func(flag string, o *evaluator.Outcome) {
-			more = more && yield(flag, o)
-		})
-	}
+	return func(yield func(string, *Outcome) bool) { s.rules.OutcomesUntil(who, yield) }
 }
 
 // Decode answers a json flag for who as a T, with fallback when there is no answer or its value does not decode into a T. It decodes at
