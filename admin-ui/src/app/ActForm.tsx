@@ -15,6 +15,7 @@ import { toast } from '../components/toast'
 import { formatBuckets, formatPercent, parsePercent, toPercent } from '../lib/percent'
 import classes from './Palette.module.css'
 import type { Environment } from './environment'
+import { useMay } from './rights'
 
 export type Act = { project: string; flag: string; environment: Environment } & ({ verb: 'ramp'; percent: string | undefined } | { verb: 'on' | 'off' })
 
@@ -24,6 +25,7 @@ export function ActForm({ act, onDone }: { act: Act; onDone: () => void }) {
   const at = { project, flag, environment: environment.key }
   const queries = useQueryClient()
   const now = useNow()
+  const editor = useMay('editor')
   const key = useRef(onceKey())
   const [percent, setPercent] = useState(verb === 'ramp' ? (act.percent ?? '') : '')
   const [reason, setReason] = useState('')
@@ -47,7 +49,7 @@ export function ActForm({ act, onDone }: { act: Act; onDone: () => void }) {
       void shown()
       void queries.invalidateQueries({ queryKey: keys.targeting(project, flag, environment.key) })
       const done = verb === 'ramp' ? `${flag} is at ${formatBuckets(buckets ?? 0)} % in ${environment.key}` : `${flag} is ${verb} in ${environment.key}`
-      toast(done, revision === undefined ? {} : { undo: () => restore(project, revision - 1, { flag, environment: environment.key }, 'Undone').then(shown) })
+      toast(done, revision === undefined || !editor ? {} : { undo: () => restore(project, revision - 1, { flag, environment: environment.key }, 'Undone').then(shown) })
       onDone()
     } catch (err) {
       setFailure(asProblem(err))

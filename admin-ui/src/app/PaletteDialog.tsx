@@ -14,6 +14,7 @@ import { type Act, ActForm } from './ActForm'
 import classes from './Palette.module.css'
 import { type Command, best, fitting, parseCommand } from './commands'
 import type { Environment } from './environment'
+import { useMay } from './rights'
 
 type Option = { id: string; group: string; text: string; detail?: React.ReactNode; icon?: React.ReactNode; tone?: 'kill'; run: () => void }
 
@@ -151,6 +152,7 @@ function useOptions(typed: string, onClose: () => void, onAct: (act: Act) => voi
   const { items } = useAllFlags(project)
   const { data: environments = [] } = useQuery(environmentsQuery(project))
   const now = useNow()
+  const operator = useMay('operator')
   return useMemo(() => {
     const command = parseCommand(typed)
     const then = (run: () => void) => () => {
@@ -165,7 +167,7 @@ function useOptions(typed: string, onClose: () => void, onAct: (act: Act) => voi
     ).flatMap((flag) => byKey.get(flag.key) ?? [])
     const open = (item: FlagState, env?: string) =>
       then(() => void navigate({ to: '/p/$project/flags/$flag', params: { project, flag: item.flag.key }, search: env === undefined ? {} : { env } }))
-    const acts = (item: FlagState, of: Command) => actsOn({ project, item, environments, command: of, now, then, onAct })
+    const acts = (item: FlagState, of: Command) => (operator ? actsOn({ project, item, environments, command: of, now, then, onAct }) : [])
 
     if (command.verb !== undefined && command.verb !== 'open') return found.flatMap((item) => acts(item, command))
     const flags = found.map(
@@ -179,7 +181,7 @@ function useOptions(typed: string, onClose: () => void, onAct: (act: Act) => voi
     const first = found[0]
     const kills = first ? acts(first, { ...command, verb: 'kill' }) : []
     return [...flags.slice(0, 8), ...kills, ...places]
-  }, [typed, items, environments, project, navigate, onClose, onAct, now])
+  }, [typed, items, environments, project, navigate, onClose, onAct, now, operator])
 }
 
 type ActsOn = {

@@ -6,6 +6,7 @@ import { refreshFlags } from '../api/flags'
 import { clearKill } from '../api/flag'
 import { type Receipt, sendKill } from '../api/kill'
 import { asProblem } from '../api/problem'
+import { useMay } from '../app/rights'
 import { Command } from './Command'
 import classes from './KillDialog.module.css'
 import type { FullTarget } from './KillForm'
@@ -147,6 +148,7 @@ function Missing({ receipt }: { receipt: Receipt }) {
 
 function Clearing({ target, receipt, onClose }: { target: FullTarget; receipt: Receipt; onClose: () => void }) {
   const queries = useQueryClient()
+  const editor = useMay('editor')
   const [open, setOpen] = useState(false)
   const [reason, setReason] = useState('')
   const [busy, setBusy] = useState(false)
@@ -176,11 +178,13 @@ function Clearing({ target, receipt, onClose }: { target: FullTarget; receipt: R
     return (
       <>
         <div className={classes.how}>
-          <p>When the cause is gone, clear {receipt.ids.length === 1 ? 'the kill' : 'the kills'}; the targeting serves again as it is then.</p>
+          <p>
+            When the cause is gone, {editor ? 'clear' : 'an editor clears'} {receipt.ids.length === 1 ? 'the kill' : 'the kills'}; the targeting serves again as it is then.
+          </p>
           {first !== undefined && flags.length === 1 && <Command>{`dimmer clear ${first} -e ${environment} --reason "fixed"`}</Command>}
         </div>
         <div className={classes.acts}>
-          <Button onClick={() => setOpen(true)}>Clear…</Button>
+          {editor && <Button onClick={() => setOpen(true)}>Clear…</Button>}
           {first !== undefined && flags.length === 1 && (
             <Button renderRoot={(props) => <Link {...props} to="/p/$project/flags/$flag" params={{ project, flag: first }} search={{ env: environment }} onClick={onClose} />}>
               Open the flag

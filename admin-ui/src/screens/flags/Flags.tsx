@@ -6,6 +6,7 @@ import { Suspense, lazy, useCallback, useDeferredValue, useMemo, useState } from
 import { useAllFlags } from '../../api/allFlags'
 import { environmentsQuery } from '../../api/queries'
 import { defaultEnvironment } from '../../app/environment'
+import { useMay } from '../../app/rights'
 import type { FlagsSearch } from '../../app/search'
 import { Empty } from '../../components/Empty'
 import { Page } from '../../components/Page'
@@ -31,6 +32,8 @@ export function Flags() {
   const environments = useQuery(environmentsQuery(project))
   const size = useSize()
   const narrow = size === 'phone'
+  const operator = useMay('operator')
+  const editor = useMay('editor')
   const [creating, setCreating] = useState(false)
 
   const change = useCallback(
@@ -59,12 +62,16 @@ export function Flags() {
       fill
       actions={
         <>
-          <Button leftSection={<KillIcon size={16} />} onClick={() => openKill({ project, tag: tag ?? '', environment: env })}>
-            Kill by tag
-          </Button>
-          <Button variant="primary" aria-label="New flag" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
-            Flag
-          </Button>
+          {operator && (
+            <Button leftSection={<KillIcon size={16} />} onClick={() => openKill({ project, tag: tag ?? '', environment: env })}>
+              Kill by tag
+            </Button>
+          )}
+          {editor && (
+            <Button variant="primary" aria-label="New flag" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
+              Flag
+            </Button>
+          )}
         </>
       }
     >
@@ -92,7 +99,7 @@ export function Flags() {
             title="No flags yet"
             command={`dimmer flags create new-checkout -p ${project}`}
             action={
-              <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
+              editor && <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
                 Create the first flag
               </Button>
             }

@@ -5,6 +5,7 @@ import { type FlagState, refreshFlags, setArchived } from '../../api/flags'
 import { restore } from '../../api/log'
 import { asProblem } from '../../api/problem'
 import type { Environment } from '../../app/environment'
+import { useMay } from '../../app/rights'
 import { ArchiveIcon, KillIcon, MoreIcon } from '../../components/icons'
 import { openKill } from '../../components/killing'
 import { toast } from '../../components/toast'
@@ -21,6 +22,8 @@ type RowMenuProps = {
 export function RowMenu({ project, item, environments, button }: RowMenuProps) {
   const [opened, setOpened] = useState(false)
   const { key } = item.flag
+  const operator = useMay('operator')
+  const editor = useMay('editor')
   // The button is made anew when the menu goes, so the focus is given back by hand.
   const place = useRef<HTMLButtonElement>(null)
   const was = useRef(false)
@@ -33,13 +36,19 @@ export function RowMenu({ project, item, environments, button }: RowMenuProps) {
       <MoreIcon size={18} />
     </button>
   )
+  // There is nothing to do for whoever may only look.
+  if (!operator) return null
   if (!opened) return trigger
   return (
     <Menu opened onChange={setOpened} position="bottom-end" width={240} trapFocus>
       <Menu.Target>{trigger}</Menu.Target>
       <Menu.Dropdown>
         {item.flag.archived ? (
-          <ArchiveItem project={project} flag={key} archived={false} />
+          editor ? (
+            <ArchiveItem project={project} flag={key} archived={false} />
+          ) : (
+            <Menu.Item disabled>Only an editor brings it back</Menu.Item>
+          )
         ) : (
           <>
             {environments.map((e) => (
@@ -47,8 +56,8 @@ export function RowMenu({ project, item, environments, button }: RowMenuProps) {
                 Kill in {e.name || e.key}…
               </Menu.Item>
             ))}
-            <Menu.Divider />
-            <ArchiveItem project={project} flag={key} archived />
+            {editor && <Menu.Divider />}
+            {editor && <ArchiveItem project={project} flag={key} archived />}
           </>
         )}
       </Menu.Dropdown>
