@@ -201,8 +201,13 @@ func (p *parts) newHTTP() error {
 	if err != nil {
 		return err
 	}
+	proxies, err := p.cfg.Proxies()
+	if err != nil {
+		return err
+	}
 	opts := adminapi.Options{
-		Admin: p.admin, Auth: p.auth, Receipts: p.receipts, Store: p.store, Ready: p.isReady,
+		Address: adminapi.Proxied(proxies),
+		Admin:   p.admin, Auth: p.auth, Receipts: p.receipts, Store: p.store, Ready: p.isReady,
 		Version: p.server.opts.Version, Logger: p.logger, UI: pages,
 	}
 	if p.cfg.Has(config.RoleEvaluation) {
