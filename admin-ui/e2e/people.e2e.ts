@@ -37,7 +37,7 @@ describe('two people', () => {
     await bob.page.getByRole('button', { name: 'Save…' }).click()
     const dialog = bob.page.getByRole('dialog')
     await dialog.getByRole('button', { name: 'Save', exact: true }).click()
-    await dialog.getByText(/Somebody was faster/).waitFor()
+    await dialog.getByText(/Nothing was saved/).waitFor()
     expect(await dialog.innerText()).toMatch(/25/) // what Ann did
     const before = await server.call<{ version: number; rules?: unknown[] }>('GET', '/v1/projects/shop/flags/new-checkout/environments/production')
     expect(before.rules ?? []).toEqual([])
@@ -57,7 +57,7 @@ describe('two people', () => {
     await bob.go(page('new-checkout'))
     await typed(bob.page).fill('50')
     await server.call('POST', '/v1/projects/shop/flags/new-checkout/environments/production/ramp', { exposure: 12.5, reason: 'meanwhile' })
-    await bob.page.getByText(/Somebody else has changed this meanwhile/).waitFor({ timeout: 2000 })
+    await bob.page.getByText(/changed this meanwhile/).waitFor({ timeout: 2000 })
     expect(await typed(bob.page).inputValue()).toBe('50') // his own input stays
   })
 })
