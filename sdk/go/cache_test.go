@@ -310,3 +310,28 @@ func TestANewerSecondGenerationStays(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, rev(1, 10), rules.Revision())
 }
+
+// TestCacheFromTheFuture: the clock was put back since the file was written. A time that lies ahead must not keep flags fresh until it comes.
+func TestCacheFromTheFuture(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNodes()
+		held := snapshotOf(rev(1, 1), boolFlag("a", true))
+		require.NoError(t, newCacheFile(dir).replace(held, time.Now().Add(365*24*time.Hour)))
+		c := n.client(t, "a:1", WithCache(dir))
+		require.True(t, c.on("a"))
+		require.True(t, c.Status().Stale, "nobody knows how old it is")
+		conn := n.accept(t)
+		conn.intent(dimmerv1.Intent_MODE_NONE)
+		conn.expectAck(rev(1, 1))
+		conn.heartbeat(held, time.Second)
+		synctest.Wait()
+		require.Equal(t, time.Second, time.Since(c.Status().Fresh))
+		require.False(t, c.Status().Stale)
+		n.setDown("a:1", io.ErrUnexpectedEOF)
+		conn.hangUp(nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.True(t, c.Status().Stale)
+	})
+}

@@ -86,6 +86,9 @@ func New(addr string, options ...Option) (*Client, error) {
 func (c *Client) startRules(file *cacheFile) error {
 	if file != nil {
 		if rules, fresh, ok := file.load(); ok {
+			if fresh.After(time.Now()) {
+				fresh = time.Time{} // the clock was put back: how old it is, nobody knows
+			}
 			c.install(rules, rules.Problems(), SourceCache, fresh)
 		}
 	}
