@@ -34,9 +34,8 @@ func serveRaw() (answer, func(string), error) {
 				return
 			}
 			go func() {
-				data, next := make([]byte, rawBytes), group.next
-				for {
-					_, next = group.current()
+				for data := make([]byte, rawBytes); ; {
+					_, next := group.current()
 					if _, err := c.Write(data); err != nil {
 						return
 					}
