@@ -68,7 +68,7 @@ func TestProcessesShareACache(t *testing.T) {
 		require.Equal(t, bigSnapshot(rules.Revision().Number).Digest(), rules.Digest())
 	}
 	for i := range reported {
-		require.Greater(t, reported[i].Load(), int64(0), "process %d has written", i)
+		require.Positive(t, reported[i].Load(), "process %d has written", i)
 	}
 	leftovers, err := filepath.Glob(filepath.Join(dir, "*.tmp-*"))
 	require.NoError(t, err)
