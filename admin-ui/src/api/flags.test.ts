@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest'
-import { type FlagState, replaceFlag } from './flags'
+import { QueryClient } from '@tanstack/react-query'
+import { describe, expect, it, vi } from 'vitest'
+import { type FlagState, refreshFlags, replaceFlag } from './flags'
+import { client } from './client'
+import { keys } from './queries'
 
 const flag = (key: string, state: 'off' | 'on' = 'off'): FlagState => ({ flag: { key, type: 'boolean' }, environments: { production: { state } } })
 const pages = (...lists: string[][]) => ({
@@ -25,4 +28,22 @@ describe('replaceFlag', () => {
   })
   it('keeps the identity of what it does not touch', () => expect(replaceFlag(data, 'b', flag('b', 'on')).pages[1]).toBe(data.pages[1]))
   it('fills an empty list', () => expect(shown(replaceFlag(pages([]), 'a', flag('a')) as ReturnType<typeof pages>)).toEqual([['a']]))
+})
+
+describe('refreshFlags', () => {
+  it('shows the answer to the later request, whichever comes first', async () => {
+    const queries = new QueryClient()
+    const key = keys.flags('shop')
+    queries.setQueryData(key, pages(['a'], ['b']))
+    const answers: ((state: 'on' | 'off') => void)[] = []
+    const get = vi.spyOn(client, 'GET').mockImplementation((() =>
+      new Promise((answer) => answers.push((state) => answer({ data: { items: [flag('a', state)] }, response: new Response() })))) as unknown as typeof client.GET)
+    const loads = [refreshFlags(queries, 'shop', ['a']), refreshFlags(queries, 'shop', ['a'])]
+    expect(answers).toHaveLength(2)
+    answers[1]?.('on')
+    answers[0]?.('off')
+    await Promise.all(loads)
+    expect(shown(queries.getQueryData(key) as ReturnType<typeof pages>)).toEqual([['a!'], ['b']])
+    get.mockRestore()
+  })
 })

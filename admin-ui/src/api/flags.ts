@@ -22,13 +22,22 @@ export function replaceFlag(data: Pages, key: string, now: FlagState | undefined
   return { ...data, pages }
 }
 
+// Of two loads of one flag that are on their way at once, the answer to the later request is shown, whichever comes first.
+let requests = 0
+const latest = new Map<string, number>()
+
 // refreshFlags loads these flags anew into the lists that are on screen.
 export async function refreshFlags(queries: QueryClient, project: string, flags: string[]): Promise<void> {
   const lists = [false, true].filter((archived) => queries.getQueryData(keys.flags(project, archived)) !== undefined)
   await Promise.all(
     lists.flatMap((archived) =>
       flags.map(async (flag) => {
+        const name = `${project}/${flag}/${archived}`
+        const request = ++requests
+        latest.set(name, request)
         const list = await ask(client.GET('/v1/projects/{project}/flags', { params: { path: { project }, query: { flag, archived: archived || undefined } } }))
+        if (latest.get(name) !== request) return
+        latest.delete(name)
         queries.setQueryData<Pages>(keys.flags(project, archived), (data) => data && replaceFlag(data, flag, list.items[0]))
       }),
     ),

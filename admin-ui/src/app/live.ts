@@ -37,19 +37,30 @@ export function follow(project: string, queries: QueryClient): { stop: () => voi
   let hiding: number | undefined
   state.set({ kind: 'connecting' })
 
-  const pending = new Set<string>()
+  // What became stale is loaded soon and together: 40 ms are less than anyone sees, and a burst of changes is four loads a second, not hundreds.
+  const flags = new Set<string>()
+  const stale = new Map<string, readonly string[]>()
+  let everything = false
   let timer: number | undefined
-  // A burst of changes is one load: 40 ms are less than anyone sees.
-  const refreshSoon = (flags: string[]) => {
-    for (const flag of flags) pending.add(flag)
-    timer ??= window.setTimeout(() => {
-      timer = undefined
-      const due = [...pending]
-      pending.clear()
-      const all = () => queries.invalidateQueries({ queryKey: ['p', project, 'flags'] })
-      if (due.length > manyFlags) void all()
-      else refreshFlags(queries, project, due).catch(all)
-    }, 40)
+  let loaded = 0
+  const load = () => {
+    timer = undefined
+    loaded = Date.now()
+    const due = { everything, flags: [...flags], keys: [...stale.values()] }
+    everything = false
+    flags.clear()
+    stale.clear()
+    if (due.everything) {
+      void queries.invalidateQueries({ queryKey: keys.all(project) })
+      return
+    }
+    const list = () => queries.invalidateQueries({ queryKey: ['p', project, 'flags'] })
+    if (due.flags.length > manyFlags) void list()
+    else refreshFlags(queries, project, due.flags).catch(list)
+    for (const key of due.keys) void queries.invalidateQueries({ queryKey: ['p', project, ...key] })
+  }
+  const loadSoon = () => {
+    timer ??= window.setTimeout(load, Math.max(40, loaded + 250 - Date.now()))
   }
 
   // What was missed comes again as events; what no event tells of, or what failed meanwhile, is loaded anew.
@@ -64,15 +75,12 @@ export function follow(project: string, queries: QueryClient): { stop: () => voi
     attempt = 0
     if (state.get().kind === 'lost') caughtUp()
     state.set({ kind: 'live', revision })
-    if (event === 'reset') void queries.invalidateQueries({ queryKey: keys.all(project) })
-    if (event !== 'change') return
-    const stale = staleAfter(JSON.parse(data) as Entry)
-    if (stale === undefined) {
-      void queries.invalidateQueries({ queryKey: keys.all(project) })
-      return
-    }
-    refreshSoon(stale.flags)
-    for (const key of stale.keys) void queries.invalidateQueries({ queryKey: ['p', project, ...key] })
+    if (event !== 'change' && event !== 'reset') return
+    const changed = event === 'change' ? staleAfter(JSON.parse(data) as Entry) : undefined
+    if (changed === undefined) everything = true
+    for (const flag of changed?.flags ?? []) flags.add(flag)
+    for (const key of changed?.keys ?? []) stale.set(key.join('/'), key)
+    loadSoon()
   }
 
   const read = async (attemptSignal: AbortController) => {
