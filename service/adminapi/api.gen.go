@@ -335,13 +335,15 @@ type EvaluateRequest struct {
 
 // Evaluation defines model for Evaluation.
 type Evaluation struct {
-	Cause    string           `json:"cause,omitempty,omitzero"`
-	Error    string           `json:"error,omitempty,omitzero"`
-	Flag     string           `json:"flag"`
-	Reason   string           `json:"reason"`
-	Revision int64            `json:"revision,omitempty,omitzero"`
-	Rule     string           `json:"rule,omitempty,omitzero"`
-	Trace    *evaluator.Trace `json:"trace,omitempty,omitzero"`
+	Cause    string `json:"cause,omitempty,omitzero"`
+	Error    string `json:"error,omitempty,omitzero"`
+	Flag     string `json:"flag"`
+	Reason   string `json:"reason"`
+	Revision int64  `json:"revision,omitempty,omitzero"`
+	Rule     string `json:"rule,omitempty,omitzero"`
+
+	// Trace What there is no room for is left out, and the part that it belongs to says `truncated: true`.
+	Trace *evaluator.Trace `json:"trace,omitempty,omitzero"`
 
 	// Value Absent with an error: the caller's default is to be used.
 	Value   json.RawMessage `json:"value,omitempty,omitzero"`
@@ -872,7 +874,7 @@ type EvaluateAllParams struct {
 	Project     ProjectParam     `form:"project,omitempty" json:"project,omitempty,omitzero"`
 	Environment EnvironmentParam `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
 
-	// Trace 1: with each step, rule and clause, and why.
+	// Trace 1: with each step, rule and clause, and why; at most 64 KiB a flag.
 	Trace TraceParam `form:"trace,omitempty" json:"trace,omitempty,omitzero"`
 }
 
@@ -882,7 +884,7 @@ type EvaluateFlagParams struct {
 	Project     ProjectParam     `form:"project,omitempty" json:"project,omitempty,omitzero"`
 	Environment EnvironmentParam `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
 
-	// Trace 1: with each step, rule and clause, and why.
+	// Trace 1: with each step, rule and clause, and why; at most 64 KiB a flag.
 	Trace TraceParam `form:"trace,omitempty" json:"trace,omitempty,omitzero"`
 }
 

@@ -1552,6 +1552,7 @@ export interface components {
             /** Format: int64 */
             revision?: number;
             error?: string;
+            /** @description What there is no room for is left out, and the part that it belongs to says `truncated: true`. */
             trace?: {
                 [key: string]: unknown;
             };
@@ -1619,7 +1620,7 @@ export interface components {
         environmentParam: string;
         flagParam: string;
         actorParam: string;
-        /** @description 1: with each step, rule and clause, and why. */
+        /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag. */
         traceParam: boolean;
         /** @description Go on after this revision. */
         lastEventId: string;
@@ -3660,7 +3661,7 @@ export interface operations {
                 /** @description For tokens that are not bound to one. */
                 project?: components["parameters"]["projectParam"];
                 environment?: components["parameters"]["environmentParam"];
-                /** @description 1: with each step, rule and clause, and why. */
+                /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag. */
                 trace?: components["parameters"]["traceParam"];
             };
             header?: never;
@@ -3691,7 +3692,7 @@ export interface operations {
                 /** @description For tokens that are not bound to one. */
                 project?: components["parameters"]["projectParam"];
                 environment?: components["parameters"]["environmentParam"];
-                /** @description 1: with each step, rule and clause, and why. */
+                /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag. */
                 trace?: components["parameters"]["traceParam"];
             };
             header?: never;
