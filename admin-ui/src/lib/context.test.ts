@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { asked, fieldText, fieldValue, get, parseContext, parsePath, set } from './context'
+import { asked, evaluateCommand, fieldText, fieldValue, get, parseContext, parsePath, set } from './context'
 import type { Targeting } from './model'
 import { clauseWhy, distributionWhy, resultText, segmentWhy } from './trace'
 
@@ -67,6 +67,14 @@ test('fields', () => {
   expect([fieldValue('number', '5'), fieldValue('number', 'x'), fieldValue('boolean', 'true'), fieldValue('text', '5'), fieldValue('text', '')]).toEqual([5, 'x', true, '5', undefined])
   expect([fieldText(5), fieldText('x'), fieldText(undefined), fieldText(['a'])]).toEqual(['5', 'x', '', '["a"]'])
 })
+
+test.each([
+  [{}, ''],
+  [{ targetingKey: 'ada' }, '--key ada '],
+  [{ targetingKey: 7, plan: 'pro', age: 5 }, '--key 7 --attr plan=pro --attr age=5 '],
+  [{ version: '5', company: { id: 'x y' } }, `--attr 'version="5"' --attr 'company={"id":"x y"}' `],
+  [{ name: `O'Brien; rm` }, `--attr 'name=O'\\''Brien; rm' `],
+])('the context %j on a command line', (c, want) => expect(evaluateCommand('f', 'production', c)).toBe(`dimmer evaluate f -e production ${want}--trace`))
 
 describe('a trace in words', () => {
   test.each([

@@ -136,3 +136,27 @@ export function fieldText(v: Json | undefined): string {
   if (v === undefined) return ''
   return typeof v === 'string' ? v : JSON.stringify(v)
 }
+
+/** The same question for a terminal. Values that a shell would take apart are quoted; what would be read as JSON and is text is written as JSON. */
+export function evaluateCommand(flag: string, environment: string, { targetingKey, ...attributes }: Context): string {
+  const attribute = ([name, v]: [string, Json]) => `--attr ${shell(`${name}=${typeof v === 'string' && !readsAsJson(v) ? v : JSON.stringify(v)}`)}`
+  return [
+    `dimmer evaluate ${flag} -e ${environment}`,
+    ...(targetingKey === undefined || targetingKey === null ? [] : [`--key ${shell(fieldText(targetingKey))}`]),
+    ...Object.entries(attributes).map(attribute),
+    '--trace',
+  ].join(' ')
+}
+
+function readsAsJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function shell(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}

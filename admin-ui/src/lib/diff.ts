@@ -102,6 +102,7 @@ function ruleText(r: Rule): string {
 
 /** The fewest rules that have to be taken out and put elsewhere: those outside a longest run that keeps its order. */
 export function movedRules(before: readonly string[], after: readonly string[]): Set<string> {
+  if (same(before, after)) return new Set()
   const kept = after.filter((id) => before.includes(id))
   const places = kept.map((id) => before.indexOf(id))
   const best = places.map(() => 1)

@@ -271,6 +271,11 @@ describe('laying out an edited targeting', () => {
     const after = laidOut(flag, before, { ...before, default: { distribution: { exposure: 60, weights: { b: 40, a: 60 } } } })
     expect(after.default.distribution?.ranges).toBe(before.default.distribution?.ranges)
   })
+  test('a rule that is as it was stays the same object', () => {
+    const was: Targeting = { ...before, rules: [{ id: 'r2', serve: before.default }] }
+    const after = laidOut(flag, was, { ...was, default: { variant: 'a' } })
+    expect(after.rules?.[0]).toBe(was.rules?.[0])
+  })
   test('other weights move it', () => {
     const after = laidOut(flag, before, { ...before, default: { distribution: { exposure: 50, weights: { a: 50, b: 50 } } } })
     expect(cut(before.default.distribution?.ranges ?? [], after.default.distribution?.ranges ?? []).map((s) => s.before + s.after)).toEqual([

@@ -2,7 +2,7 @@
 // that decides its variant. Here two allocations of these lines are compared, exactly as the server's preview does it
 // (service/compile/preview.go), and laid out for drawing.
 
-import type { Flag, Range, Serve, Targeting } from './model'
+import type { Flag, Range, Rule, Serve, Targeting } from './model'
 import { defaultRule, eachServe, serveOf } from './model'
 import { buckets, toBuckets } from './percent'
 import { reallocate } from './reallocate'
@@ -61,7 +61,8 @@ export function laidOut(flag: Flag, before: Targeting, after: Targeting): Target
     const d = serve.distribution
     if (!d) return serve
     const old = known.get(id)
-    if (old?.weights && sameWeights(old.weights, d.weights ?? {})) return { distribution: { ...d, ranges: old.ranges } }
+    // What is as it was stays the very same object, so that a screen need not draw it again.
+    if (old?.weights && sameWeights(old.weights, d.weights ?? {})) return d.ranges === old.ranges ? serve : { distribution: { ...d, ranges: old.ranges } }
     const weights = (flag.variants ?? [])
       .filter((v) => d.weights?.[v.key] !== undefined)
       .map((v) => ({ variant: v.key, weight: toBuckets(d.weights?.[v.key] ?? 0) }))
@@ -69,9 +70,13 @@ export function laidOut(flag: Flag, before: Targeting, after: Targeting): Target
   }
   return {
     ...after,
-    ...(after.rules ? { rules: after.rules.map((r) => ({ ...r, serve: lay(r.id, r.serve) })) } : {}),
+    ...(after.rules ? { rules: after.rules.map((r) => kept(r, lay(r.id, r.serve))) } : {}),
     default: lay(defaultRule, after.default),
   }
+}
+
+function kept(r: Rule, serve: Serve): Rule {
+  return serve === r.serve ? r : { ...r, serve }
 }
 
 function sameWeights(a: Record<string, number>, b: Record<string, number>): boolean {

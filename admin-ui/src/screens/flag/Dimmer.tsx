@@ -40,16 +40,18 @@ export function Dimmer({ flag, off, label, before, after, counted, dark, large, 
           </span>
           {dark !== undefined && <span className={classes.dark}>dark: the flag is {dark}</span>}
         </p>
-        <div className={classes.exact}>
-          <div className={classes.presets} role="group" aria-label={`Exposure of ${label}, usual steps`}>
-            {presets.map((n) => (
-              <button key={n} type="button" className={classes.preset} aria-pressed={after.exposure === n} disabled={disabled} onClick={() => onExposure(n)}>
-                {formatBuckets(n)}
-              </button>
-            ))}
+        {!disabled && (
+          <div className={classes.exact}>
+            <div className={classes.presets} role="group" aria-label={`Exposure of ${label}, usual steps`}>
+              {presets.map((n) => (
+                <button key={n} type="button" className={classes.preset} aria-pressed={after.exposure === n} onClick={() => onExposure(n)}>
+                  {formatBuckets(n)}
+                </button>
+              ))}
+            </div>
+            <PercentField label={`Exposure of ${label} in percent`} value={after.exposure} onChange={onExposure} error={error} className={classes.field} />
           </div>
-          <PercentField label={`Exposure of ${label} in percent`} value={after.exposure} onChange={onExposure} error={error} disabled={disabled} className={classes.field} />
-        </div>
+        )}
       </div>
       <Slider before={before.exposure} after={after.exposure} dark={dark !== undefined} height={large ? 56 : 32} label={`Exposure of ${label}`} onChange={onExposure} disabled={disabled} />
       <div className={classes.scale} aria-hidden="true">

@@ -6,9 +6,10 @@ import { type Place, type TargetingView, evaluate, preview } from '../../api/fla
 import { keys } from '../../api/queries'
 import { segmentsQuery } from '../../api/segments'
 import { Choice } from '../../components/Choice'
+import { Command } from '../../components/Command'
 import { makeStore, useStore } from '../../components/external'
 import { ProblemAlert } from '../../components/ProblemAlert'
-import { type Asked, type Context, asked, fieldText, fieldValue, get, parseContext, set } from '../../lib/context'
+import { type Asked, type Context, asked, evaluateCommand, fieldText, fieldValue, get, parseContext, set } from '../../lib/context'
 import { placeName, shortJson } from '../../lib/diff'
 import type { Flag, Json } from '../../lib/model'
 import { resultText } from '../../lib/trace'
@@ -49,8 +50,9 @@ export function Evaluate({ at, flag, targeting, edited }: Props) {
           <JsonField label="Context as JSON" hidden value={text} onChange={(t) => tried.set({ text: t, form: false })} errors={parsed.ok ? [] : [parsed.error]} />
         )}
         <p className={classes.note}>It is sent to this server alone, and kept in no link, log or storage.</p>
+        {context && <Command>{evaluateCommand(at.flag, at.environment, context)}</Command>}
         {text !== '{}' && (
-          <Button size="compact-sm" onClick={() => tried.set({ text: '{}', form })}>
+          <Button size="compact-sm" mt="xs" onClick={() => tried.set({ text: '{}', form })}>
             Clear
           </Button>
         )}

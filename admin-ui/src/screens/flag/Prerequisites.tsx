@@ -16,6 +16,7 @@ export function Prerequisites() {
   const set = (next: Prerequisite[]) => edit(({ prerequisites: _, ...t }) => (next.length ? { ...t, prerequisites: next } : t))
   const problem = useProblem('/prerequisites')
   if (readOnly) {
+    if (list.length === 0) return <p className={classes.none}>None.</p>
     return list.map((p) => (
       <p key={p.flag} className={classes.line}>
         <Sentence parts={prerequisiteParts(p, draft.off)} />

@@ -1,41 +1,46 @@
 import { Button } from '@mantine/core'
-import { type PointerEvent, type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { type PointerEvent, type RefObject, useCallback, useLayoutEffect, useRef, useState } from 'react'
 import { PlusIcon } from '../../components/icons'
 import { lineText, diffTargeting } from '../../lib/diff'
 import { moved } from '../../lib/draft'
-import { type Rule, type Targeting, same } from '../../lib/model'
+import type { Rule, Targeting } from '../../lib/model'
 import { ruleId } from '../../lib/values'
-import { RuleCard } from './RuleCard'
+import { type RuleAct, RuleCard } from './RuleCard'
 import classes from './Rules.module.css'
 import { useEditing } from './editing'
 
 // Rules are tried from the top; the first that matches and serves something decides.
 export function Rules() {
-  const { base, draft, readOnly, edit, flag } = useEditing()
+  const { base, draft, readOnly, dark, edit, flag } = useEditing()
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
   const [said, say] = useState('')
-  const rules = draft.rules ?? []
   const list = useRef<HTMLOListElement>(null)
-  const move = (id: string, to: number) => {
-    edit((t) => ({ ...t, rules: moved(t.rules ?? [], (t.rules ?? []).findIndex((r) => r.id === id), to) }))
-    say(`Moved to place ${to + 1} of ${rules.length}`)
-    handleOf.current = id
-  }
-  // A card that is moved within the list loses the focus, so its handle gets it back.
-  const handleOf = useRef<string>(undefined)
-  useLayoutEffect(() => {
-    const id = handleOf.current
-    handleOf.current = undefined
-    if (id === undefined) return
-    const card = [...(list.current?.children ?? [])].find((c) => c.getAttribute('data-rule') === id)
-    card?.querySelector<HTMLButtonElement>('button[data-grip]')?.focus({ preventScroll: false })
-  })
-  const drag = useDrag(list, rules, move)
+  const toFocus = useFocusOfMoved(list)
   const show = (id: string, on: boolean) => setOpen((was) => new Set(on ? [...was, id] : [...was].filter((x) => x !== id)))
-  const add = (rule: Rule, at: number) => {
+  const rules = draft.rules ?? []
+  const insert = (rule: Rule, at: number) => {
     edit((t) => ({ ...t, rules: (t.rules ?? []).toSpliced(at, 0, rule) }))
     show(rule.id, true)
   }
+  const act = useLatest((id: string, what: RuleAct) => {
+    const at = rules.findIndex((r) => r.id === id)
+    const rule = rules[at]
+    if (!rule) return
+    switch (what.kind) {
+      case 'open':
+        return show(id, what.on)
+      case 'move':
+        edit((t) => ({ ...t, rules: moved(t.rules ?? [], at, what.to) }))
+        say(`Moved to place ${what.to + 1} of ${rules.length}`)
+        toFocus.current = id
+        return
+      case 'duplicate':
+        return insert({ ...rule, id: newId() }, at + 1)
+      case 'remove':
+        return edit((t) => ({ ...t, rules: (t.rules ?? []).filter((r) => r.id !== id) }))
+    }
+  })
+  const drag = useDrag(list, rules, act)
   const live = (flag.variants ?? []).find((v) => v.key !== draft.off)?.key ?? draft.off
   return (
     <>
@@ -50,13 +55,12 @@ export function Rules() {
               place={place}
               count={rules.length}
               open={open.has(rule.id)}
-              changed={changeOf(base, rule)}
+              changed={changeOf(base, rule, place)}
               dragged={drag.dragged === rule.id}
-              onOpen={(on) => show(rule.id, on)}
-              onMove={(to) => move(rule.id, to)}
-              onDuplicate={() => add({ ...rule, id: newId() }, place + 1)}
-              onRemove={() => edit((t) => ({ ...t, rules: (t.rules ?? []).filter((r) => r.id !== rule.id) }))}
-              grip={(event) => drag.begin(event, rule.id)}
+              readOnly={readOnly}
+              dark={dark !== undefined}
+              onAct={act}
+              grip={drag.begin}
             />
           ))}
         </ol>
@@ -65,7 +69,7 @@ export function Rules() {
         <Button
           size="xs"
           leftSection={<PlusIcon size={14} />}
-          onClick={() => add({ id: newId(), when: { attribute: '', op: 'in', values: [] }, serve: { variant: live } }, rules.length)}
+          onClick={() => insert({ id: newId(), when: { attribute: '', op: 'in', values: [] }, serve: { variant: live } }, rules.length)}
         >
           Add a rule
         </Button>
@@ -77,40 +81,61 @@ export function Rules() {
   )
 }
 
+/** A function that stays the same and does what the newest one would. */
+function useLatest<A extends unknown[]>(fn: (...args: A) => void): (...args: A) => void {
+  const latest = useRef(fn)
+  useLayoutEffect(() => {
+    latest.current = fn
+  })
+  return useCallback((...args: A) => latest.current(...args), [])
+}
+
+/** A card that is moved within the list loses the focus, so its handle gets it back. */
+function useFocusOfMoved(list: RefObject<HTMLOListElement | null>) {
+  const moved = useRef<string>(undefined)
+  useLayoutEffect(() => {
+    const id = moved.current
+    moved.current = undefined
+    if (id === undefined) return
+    const card = [...(list.current?.children ?? [])].find((c) => c.getAttribute('data-rule') === id)
+    card?.querySelector<HTMLButtonElement>('button[data-grip]')?.focus()
+  })
+  return moved
+}
+
 function newId(): string {
   return ruleId(crypto.getRandomValues(new Uint8Array(8)))
 }
 
-function changeOf(base: Targeting, rule: Rule): string | undefined {
-  const was = (base.rules ?? []).find((r) => r.id === rule.id)
+function changeOf(base: Targeting, rule: Rule, place: number): string | undefined {
+  const was = base.rules?.[place]?.id === rule.id ? base.rules[place] : base.rules?.find((r) => r.id === rule.id)
+  if (was === rule) return undefined
   if (!was) return 'new'
   const lines = diffTargeting({ ...base, rules: [was], default: { variant: base.off } }, { ...base, rules: [rule], default: { variant: base.off } })
-  if (lines.length === 0 || same(was, rule)) return undefined
-  return lines.length === 1 && lines[0] ? lineText({ ...lines[0], subject: '' }).replace(/^: /, '') : `${lines.length} changes`
+  const [line] = lines
+  if (!line) return undefined
+  return lines.length === 1 ? lineText({ ...line, subject: '' }).replace(/^: /, '') : `${lines.length} changes`
 }
 
 /** Dragging by the handle: the list is put in its new order as the pointer passes the middle of another card; Escape brings the old order back. */
-function useDrag(list: RefObject<HTMLOListElement | null>, rules: Rule[], move: (id: string, to: number) => void) {
+function useDrag(list: RefObject<HTMLOListElement | null>, rules: Rule[], act: (id: string, act: RuleAct) => void) {
   const [dragged, setDragged] = useState<string>()
-  const latest = useRef({ rules, move })
-  useEffect(() => {
-    latest.current = { rules, move }
-  })
-  const begin = (event: PointerEvent<HTMLButtonElement>, id: string) => {
+  const begin = useLatest((event: PointerEvent<HTMLButtonElement>, id: string) => {
     if (event.button !== 0) return
-    const start = latest.current.rules.findIndex((r) => r.id === id)
-    event.preventDefault() // no text is selected; the handle is focused below
+    const start = rules.findIndex((r) => r.id === id)
+    event.preventDefault() // no text is selected; the handle is focused here
     event.currentTarget.focus()
     setDragged(id)
+    const place = () => [...(list.current?.children ?? [])].findIndex((card) => card.getAttribute('data-rule') === id)
     const follow = (e: globalThis.PointerEvent) => {
       const cards = [...(list.current?.children ?? [])]
-      const from = latest.current.rules.findIndex((r) => r.id === id)
+      const from = place()
       const to = cards.findIndex((card, i) => {
         const box = card.getBoundingClientRect()
         const middle = box.top + box.height / 2
         return i < from ? e.clientY < middle : i > from && e.clientY > middle && (i === cards.length - 1 || e.clientY < (cards[i + 1]?.getBoundingClientRect().top ?? 0) + 8)
       })
-      if (to >= 0 && to !== from) latest.current.move(id, to)
+      if (to >= 0 && to !== from) act(id, { kind: 'move', to })
     }
     const end = () => {
       document.removeEventListener('pointermove', follow)
@@ -121,7 +146,7 @@ function useDrag(list: RefObject<HTMLOListElement | null>, rules: Rule[], move: 
     }
     const escape = (e: globalThis.KeyboardEvent) => {
       if (e.key !== 'Escape') return
-      latest.current.move(id, start)
+      act(id, { kind: 'move', to: start })
       end()
     }
     // On the document, for a card that is moved within the list loses what was captured for it.
@@ -129,6 +154,6 @@ function useDrag(list: RefObject<HTMLOListElement | null>, rules: Rule[], move: 
     document.addEventListener('pointerup', end)
     document.addEventListener('pointercancel', end)
     document.addEventListener('keydown', escape)
-  }
+  })
   return { dragged, begin }
 }

@@ -211,7 +211,7 @@ function Conflict({ at, edited, theirs, onReapply }: { at: Place; edited: Draft;
       {conflicts.length > 0 && <p>You both changed {conflicts.join(', ')}; there your values stay.</p>}
       {dirty(theirs, targeting) ? (
         <Button variant="primary" onClick={onReapply}>
-          Apply my changes to theirs and look again
+          Apply my changes to theirs
         </Button>
       ) : (
         <p>It is what you wanted already.</p>

@@ -22,7 +22,7 @@ export function EnvironmentTabs({ at, archived, edited }: { at: Place; archived:
     const box = nav.current
     const current = box?.querySelector<HTMLElement>('[aria-current]')
     if (box && current) box.scrollLeft = current.offsetLeft - box.offsetLeft - (box.clientWidth - current.offsetWidth) / 2
-  }, [at.environment, environments.length])
+  }, [at.environment, environments.length, states])
   return (
     <nav ref={nav} className={classes.environments} aria-label="Environments">
       {environments.map((e) => (

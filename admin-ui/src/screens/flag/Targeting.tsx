@@ -14,7 +14,7 @@ import { diffTargeting } from '../../lib/diff'
 import { type Problems, dirty, exposed, ownPointers, problemsOf } from '../../lib/draft'
 import { laidOut } from '../../lib/hashline'
 import { merge } from '../../lib/merge'
-import { type Condition, type Flag, type Targeting as Document, authored, defaultRule } from '../../lib/model'
+import { type Condition, type Flag, type Targeting as Document, authored, defaultRule, same } from '../../lib/model'
 import { toPercent } from '../../lib/percent'
 import { ChangedBy } from './ChangedBy'
 import { Prerequisites } from './Prerequisites'
@@ -62,7 +62,7 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
     edit: (fn) => change(fn(draft)),
     setExposure: (id, n) => change(exposed(base, draft, id, toPercent(n))),
   }
-  const problems = useMemo(() => ({ ...asking.problems, ...(attempted ? own : noProblems) }), [asking.problems, attempted, own])
+  const problems = useSame(useMemo(() => ({ ...asking.problems, ...(attempted ? own : noProblems) }), [asking.problems, attempted, own]))
   const saved = (now: TargetingView) => {
     queries.setQueryData(targetingOf(at).queryKey, now as never)
     void queries.invalidateQueries({ queryKey: keys.log(at.project) })
@@ -120,6 +120,14 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
   )
 }
 
+/** A value that keeps its identity while it is the same. */
+function useSame<T>(value: T): T {
+  const [kept, keep] = useState(value)
+  if (kept === value || same(kept, value)) return kept
+  keep(value)
+  return value
+}
+
 function hint(t: Document): string {
   const n = t.rules?.length ?? 0
   return n === 0 ? 'No rule comes before.' : `Whom ${n === 1 ? 'the rule' : `none of the ${n} rules`} below ${n === 1 ? 'does not serve' : 'serves'}.`
@@ -148,13 +156,26 @@ function usePreview(at: Place, edited: Draft | undefined, askable: boolean) {
 }
 
 function SwitchRow() {
-  const { draft, flag, edit, readOnly } = useEditing()
+  const { draft, flag, edit, readOnly, dark } = useEditing()
   const problem = useProblem('/off')
+  if (readOnly) {
+    return (
+      <p className={classes.switchRow}>
+        <b>{draft.enabled ? 'On' : 'Off'}</b>
+        <span className={classes.word}>
+          {dark === 'archived'
+            ? `Archived: everyone gets ${draft.off} in every environment. Bring it back to change it.`
+            : draft.enabled
+              ? `Rules and dimmer decide. When it is off everyone gets ${draft.off}.`
+              : `Rules and dimmer rest, and everyone gets ${draft.off}.`}
+        </span>
+      </p>
+    )
+  }
   return (
     <div className={classes.switchRow}>
       <Switch
         checked={draft.enabled}
-        disabled={readOnly}
         onChange={(event) => {
           const enabled = event.currentTarget.checked
           edit((t) => ({ ...t, enabled }))
@@ -167,7 +188,6 @@ function SwitchRow() {
       <NativeSelect
         aria-label="Off variant"
         size="xs"
-        disabled={readOnly}
         value={draft.off}
         data={(flag.variants ?? []).map((v) => v.key)}
         onChange={(event) => {
