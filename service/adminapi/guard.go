@@ -150,8 +150,11 @@ func resource(op *operation, c echo.Context, query url.Values, who policy.Princi
 // checkPath decodes path parameters once and refuses what cannot be a key: what has no possible name does not exist. echo leaves
 // %2F as it is and decodes %00, so what is checked is the value that handlers get.
 func checkPath(c echo.Context) error {
-	names, values := c.ParamNames(), slices.Clone(c.ParamValues())
+	names, values := c.ParamNames(), c.ParamValues()
 	escaped := c.Request().URL.RawPath != ""
+	if escaped {
+		values = slices.Clone(values)
+	}
 	for i, name := range names {
 		v := values[i]
 		if escaped {
@@ -159,14 +162,15 @@ func checkPath(c echo.Context) error {
 			if err != nil {
 				return feature.NotFound(name, v)
 			}
-			v = plain
+			v, values[i] = plain, plain
 		}
 		if !possible(name, v) {
 			return feature.NotFound(name, v)
 		}
-		values[i] = v
 	}
-	c.SetParamValues(values...)
+	if escaped {
+		c.SetParamValues(values...)
+	}
 	return nil
 }
 
