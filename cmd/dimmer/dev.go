@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	adminui "github.com/dimmerhq/dimmer/admin-ui"
 	"github.com/dimmerhq/dimmer/service/config"
 	"github.com/dimmerhq/dimmer/service/server"
 )
@@ -130,19 +131,19 @@ func command(a *app) string {
 }
 
 func (c *devCmd) printCommands(ctx context.Context, a *app, dev server.DevFile) {
+	where := "in a second terminal, from this folder (this binary has no web UI: make ui build, with Node 20.19 or newer)"
+	if adminui.Built() {
+		where = fmt.Sprintf("in a browser (this link signs in once; %s ui prints another):\n\n  %s\n\nor in a second terminal, from this folder", command(a), devLink(ctx, dev))
+	}
 	fmt.Fprintf(a.out, `
-Now you, in a browser (this link signs in once; %[1]s ui prints another):
-
-  %[2]s
-
-or in a second terminal, from this folder:
+Now you, %[2]s:
 
   %[1]s ramp new-checkout 50 -e production
   %[1]s kill new-checkout -e production --reason "trying it out"
   %[1]s clear new-checkout -e production --reason "all is well"
 
 Ctrl-C stops the server and the shop.
-`, command(a), devLink(ctx, dev))
+`, command(a), where)
 }
 
 // checkShop finds out early that the shop's port is taken; the shop is started last.

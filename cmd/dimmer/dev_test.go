@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	adminui "github.com/dimmerhq/dimmer/admin-ui"
 )
 
 // process is a started binary and what it has printed.
@@ -135,6 +137,11 @@ func TestDev(t *testing.T) {
 	require.Contains(t, out, "http://"+addr["HTTP"])
 	require.Contains(t, out, "http://"+addr["SHOP"])
 	require.Contains(t, out, "for development: on loopback only")
+	if adminui.Built() {
+		require.Regexp(t, `(?m)^  http://`+regexp.QuoteMeta(addr["HTTP"])+`/signin#code=[A-Za-z0-9_-]{43}$`, out)
+	} else {
+		require.Contains(t, out, "make ui build")
+	}
 	var seen []int
 	for _, m := range seenCount.FindAllStringSubmatch(out, -1) {
 		n, err := strconv.Atoi(strings.ReplaceAll(m[1], ",", ""))

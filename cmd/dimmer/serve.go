@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	adminui "github.com/dimmerhq/dimmer/admin-ui"
 	"github.com/dimmerhq/dimmer/service/config"
 	"github.com/dimmerhq/dimmer/service/server"
 )
@@ -21,7 +22,7 @@ func (c *serveCmd) Run(a *app) error {
 		return &exitError{exitUsage, err}
 	}
 	dir, local := c.LocalDir()
-	if !c.Dev || !local {
+	if !c.Dev || !local || !c.Has(config.RoleAdmin) || !adminui.Built() {
 		return s.Run(a.ctx)
 	}
 	g, ctx := errgroup.WithContext(a.ctx)
@@ -32,7 +33,7 @@ func (c *serveCmd) Run(a *app) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if dev, err := server.ReadDevFile(dir); err == nil && c.Has(config.RoleAdmin) {
+		if dev, err := server.ReadDevFile(dir); err == nil {
 			fmt.Fprintf(a.err, "\nThe web UI, signed in once (dimmer ui prints another link):\n\n    %s\n\n", devLink(ctx, dev))
 		}
 		return nil
