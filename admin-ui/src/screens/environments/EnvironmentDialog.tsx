@@ -41,7 +41,8 @@ export function EnvironmentDialog({ project, others, environment, onClose }: Pro
       if (err instanceof ProblemError) setFields(err.fields)
       throw err
     }
-    await queries.invalidateQueries({ queryKey: keys.all(project) })
+    await queries.invalidateQueries({ queryKey: keys.environments(project) })
+    void queries.invalidateQueries({ queryKey: keys.all(project) })
     toast(environment ? `Changed ${key}` : `Created ${key}; every flag is off in it`)
     onClose()
   }

@@ -37,7 +37,8 @@ export function RestoreDialog({ project, entry, onClose }: { project: string; en
   const nothing = preview.data !== undefined && lines.every((l) => l.length === 0)
   const act = async (reason: string) => {
     const { data } = await restore(project, way === 'back' ? entry.revision : entry.revision - 1, way === 'back' ? {} : (undone ?? {}), reason)
-    await queries.invalidateQueries({ queryKey: keys.all(project), predicate: (q) => q.queryKey[2] !== 'entries' })
+    // The event stream makes stale what this changed; with it lost, this does.
+    void queries.invalidateQueries({ queryKey: keys.all(project), predicate: (q) => q.queryKey[2] !== 'entries' && q.queryKey[2] !== 'restore' })
     toast(data.documents.length === 0 ? 'It was so already' : `Restored, as revision ${count(data.revision)}`)
     onClose()
   }

@@ -1,9 +1,9 @@
 import { Autocomplete, Button, FileButton, Modal, Textarea } from '@mantine/core'
-import { useQueryClient } from '@tanstack/react-query'
+import { type QueryClient, useQueryClient } from '@tanstack/react-query'
 import { type ClipboardEvent, useEffect, useMemo, useRef, useState } from 'react'
 import type { Schemas } from '../../api/client'
 import { keys as queryKeys } from '../../api/queries'
-import { editList } from '../../api/segments'
+import { editList, segmentEnvironmentQuery } from '../../api/segments'
 import actClasses from '../../components/ActDialog.module.css'
 import { ProblemAlert } from '../../components/ProblemAlert'
 import { ReasonField, reasonError } from '../../components/ReasonField'
@@ -13,6 +13,7 @@ import type { Place } from './List'
 import classes from './Segments.module.css'
 import { type Progress, sendAll } from './bulk'
 import { type ParsedKeys, chunkKeys, parseKeys } from './keys'
+import { byShard } from './shard'
 
 interface Props {
   at: Place
@@ -36,13 +37,15 @@ export function BulkDialog({ at, list, edit, onClose }: Props) {
   const [stop, setStop] = useState<AbortController>()
   const [error, setError] = useState<unknown>()
   const parsed = useMemo(() => parseKeys(source.text), [source.text])
-  const chunks = useMemo(() => chunkKeys(parsed.keys), [parsed])
+  const parts = useMemo(() => chunkKeys(parsed.keys).length, [parsed])
+  const [chunks, setChunks] = useState<readonly (readonly string[])[]>()
   const begun = progress.chunks > 0
   const empty = (list?.count ?? 0) === 0
   useEffect(() => () => stop?.abort(), [stop])
 
   const take = (next: Source) => {
     setSource(next)
+    setChunks(undefined)
     setProgress({ chunks: 0, keys: 0 })
     setError(undefined)
   }
@@ -51,8 +54,11 @@ export function BulkDialog({ at, list, edit, onClose }: Props) {
     setStop(signal)
     setError(undefined)
     const body = (keys: readonly string[]) => ({ [edit]: keys, ...(edit === 'add' && empty ? { attribute: attribute.trim() } : {}) })
+    const send = (keys: readonly string[], s: AbortSignal) => editList(at, body(keys), reason, s)
     try {
-      await sendAll({ chunks, send: (keys, s) => editList(at, body(keys), reason, s), told: setProgress }, progress.chunks, signal.signal)
+      const all = chunks ?? (await planned(queries, at, list, parsed.keys, (keys) => send(keys, signal.signal)))
+      setChunks(all)
+      await sendAll({ chunks: all, send, told: setProgress }, progress.chunks, signal.signal)
       toast(`${edit === 'add' ? 'Added' : 'Removed'} ${plural(parsed.keys.length, 'key')}`)
       onClose()
     } catch (err) {
@@ -74,7 +80,7 @@ export function BulkDialog({ at, list, edit, onClose }: Props) {
         }}
       >
         <Input source={source} disabled={stop !== undefined || begun} onChange={take} />
-        <Summary parsed={parsed} edit={edit} requests={chunks.length} />
+        <Summary parsed={parsed} edit={edit} requests={parts} />
         {edit === 'add' && empty && (
           <Autocomplete
             label="Attribute"
@@ -90,7 +96,7 @@ export function BulkDialog({ at, list, edit, onClose }: Props) {
           <div role="status">
             <progress className={classes.progress} max={Math.max(1, parsed.keys.length)} value={progress.keys} aria-label="Keys sent" />
             {count(progress.keys)} of {plural(parsed.keys.length, 'key')}
-            {!stop && progress.chunks < chunks.length && '. Those stay as they are; it can go on from here.'}
+            {!stop && progress.chunks < (chunks?.length ?? 0) && '. Those stay as they are; it can go on from here.'}
           </div>
         )}
         {error !== undefined && <ProblemAlert error={error} />}
@@ -109,6 +115,19 @@ export function BulkDialog({ at, list, edit, onClose }: Props) {
       </form>
     </Modal>
   )
+}
+
+// planned cuts keys into requests, shard by shard when there are several. A list that is new gets its salt, on which shards depend, with its first key.
+async function planned(queries: QueryClient, at: Place, list: Schemas['List'] | undefined, keys: readonly string[], send: (keys: readonly string[]) => Promise<unknown>) {
+  const plain = chunkKeys(keys)
+  if (plain.length < 2) return plain
+  let salt = list?.salt
+  if (!salt) {
+    await send(keys.slice(0, 1))
+    const now = await queries.fetchQuery({ ...segmentEnvironmentQuery(at.project, at.segment, at.environment), staleTime: 0 })
+    salt = now[at.side]?.salt ?? ''
+  }
+  return chunkKeys(byShard(salt, keys))
 }
 
 function Input({ source, disabled, onChange }: { source: Source; disabled: boolean; onChange: (source: Source) => void }) {
