@@ -5,12 +5,8 @@ import type { components, paths } from './schema.gen'
 
 export type Schemas = components['schemas']
 
-const credentials: Middleware = {
-  onRequest({ request }) {
-    const authorization = session.authorization()
-    if (authorization !== undefined) request.headers.set('Authorization', authorization)
-    return request
-  },
+// The browser sends the session's cookie by itself; when it is good no longer, the whole page has to know.
+const signedOut: Middleware = {
   onResponse({ response }) {
     if (response.status === 401) session.lost()
   },
@@ -18,7 +14,7 @@ const credentials: Middleware = {
 
 // client is the whole REST API, typed by the server's own description. Calls go through `ask` or `change`, so that failures are ProblemErrors.
 export const client = createClient<paths>({ baseUrl: '/' })
-client.use(credentials)
+client.use(signedOut)
 
 // Answer is a document with what its headers say: the version to give back in If-Match, and where a write stands in the log.
 export type Answer<T> = {

@@ -84,11 +84,10 @@ export function follow(project: string, queries: QueryClient): { stop: () => voi
   }
 
   const read = async (attemptSignal: AbortController) => {
-    const authorization = session.authorization()
     let watchdog = window.setTimeout(() => attemptSignal.abort(), silence)
     try {
       const response = await fetch(`/v1/projects/${encodeURIComponent(project)}/events`, {
-        headers: { Accept: 'text/event-stream', ...(authorization && { Authorization: authorization }), ...(position && { 'Last-Event-ID': position }) },
+        headers: { Accept: 'text/event-stream', ...(position && { 'Last-Event-ID': position }) },
         signal: attemptSignal.signal,
         cache: 'no-store',
       })
