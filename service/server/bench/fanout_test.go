@@ -346,7 +346,7 @@ func compareCrowds(b *testing.B, crowds []*crowd, streams int) {
 	b.ReportMetric(float64(cpu[2])/float64(cpu[1]), "x-cpu-acknowledged")
 	limit, raw := crowds[0], crowds[3]
 	limitAll, rawAll := (limit.cpu+limit.own)/time.Duration(len(limit.took)), (raw.cpu+raw.own)/time.Duration(len(raw.took))
-	sum := rawAll + added(b, streams)
+	sum := rawAll + time.Duration(streams)*messageCost(b, streams)
 	b.ReportMetric(milli(limitAll), "limit-all-cpu-ms")
 	b.ReportMetric(milli(sum), "parts-all-cpu-ms")
 	b.ReportMetric(float64(limitAll)/float64(sum), "limit-x-parts")
