@@ -407,7 +407,7 @@ func TestProcessesOfOneName(t *testing.T) {
 func TestRestartedNodeExpectsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
-		const many = 2*maxNamed + 500
+		const many = maxNamed + 200
 		a := c.node("a")
 		a.Served("shop", "prod", at(7), at(7))
 		for n := range many {
@@ -441,7 +441,7 @@ func TestRestartedNodeExpectsAll(t *testing.T) {
 		c := newCluster(t)
 		a := c.node("a")
 		a.Served("shop", "prod", at(7), at(7))
-		for n := range 2 * maxNamed {
+		for n := range maxNamed + 100 {
 			connect(a, fmt.Sprintf("i%04d", n), 7)
 		}
 		time.Sleep(time.Minute)
