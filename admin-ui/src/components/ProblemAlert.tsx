@@ -7,13 +7,15 @@ import { WarningIcon } from './icons'
 export function ProblemAlert({ error, retry }: { error: unknown; retry?: () => void }) {
   const { problem } = asProblem(error)
   const { title, detail, id } = problem
+  // Made by this page, since no server answered: its title says what happened. A server's says only which kind of failure it was.
+  const own = id === ''
   return (
     <div className={classes.alert} role="alert">
       <WarningIcon />
       <div className={classes.text}>
-        <p className={classes.what}>{detail === undefined || problem.status === 0 ? title : sentence(detail)}</p>
-        {detail !== undefined && problem.status === 0 && <p>{detail}</p>}
-        {id !== '' && (
+        <p className={classes.what}>{detail === undefined || own ? title : sentence(detail)}</p>
+        {detail !== undefined && own && <p>{detail}</p>}
+        {!own && (
           <p className={classes.id}>
             {title} · in the server’s log as <code>{id}</code>
           </p>
