@@ -54,7 +54,7 @@ UITESTS := $(if $(filter file,$(origin PKGS)),default)
 
 .PHONY: test-ui
 test-ui: ## the UI's tests: types, pure logic, and a browser against the real binary
-	@.ci/ui test
+	@env=$$(.ci/tools env) && eval "$$env" && .ci/ui test
 
 .PHONY: test-go
 test-go: race-note ## tests that need Go alone; lists what it left out

@@ -74,4 +74,23 @@ describe('signing in', () => {
     await until('the form', () => stranger.page.getByLabel(/token/i).isVisible())
     expect(await stranger.page.content()).not.toContain('new-checkout"')
   })
+
+  test('the pages run and load what came with them, and nothing that somebody slips in', async () => {
+    const server = await on.server()
+    const ann = await on.person(server)
+    expect(ann.complaints).toEqual([])
+    const ran = await ann.page.evaluate(async () => {
+      const before = document.title
+      const add = (tag: string, text: string) => document.head.append(Object.assign(document.createElement(tag), { textContent: text }))
+      add('script', 'document.title = "inline"')
+      add('style', 'body { outline-style: dotted !important }')
+      const image = new Image()
+      image.src = 'https://example.invalid/pixel.png'
+      const loaded = await fetch('https://example.invalid/').then(() => 'fetched', () => 'refused')
+      return { title: document.title === before, style: getComputedStyle(document.body).outlineStyle, loaded }
+    })
+    expect(ran).toEqual({ title: true, style: 'none', loaded: 'refused' })
+    await until('each is refused by the policy', () => ann.complaints.filter((c) => /Content Security Policy/.test(c)).length >= 4)
+    ann.complaints.length = 0
+  })
 })
