@@ -10,7 +10,7 @@ export type State = (typeof states)[number]
 
 export const stateNames: Record<State, string> = { off: 'Off', on: 'On for everyone', exposure: 'Part of everyone', rules: 'Rules', killed: 'Killed' }
 
-export const typeNames: Record<string, string> = { boolean: 'Boolean', string: 'Text', number: 'Number', json: 'JSON' }
+export const typeNames: Record<string, string> = { boolean: 'Boolean', string: 'String', number: 'Number', json: 'JSON' }
 
 const haystacks = new WeakMap<FlagState, string>()
 
