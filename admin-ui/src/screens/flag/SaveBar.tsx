@@ -1,4 +1,5 @@
 import { Button } from '@mantine/core'
+import { useElementSize } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { type Place, type Preview, type TargetingView, freshTargeting, putTargeting, ramp, turn } from '../../api/flag'
@@ -43,9 +44,10 @@ export function SaveBar({ at, edited, counted, problems, refused, onAttempt, onS
     else requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-editor] [aria-invalid="true"]')?.focus())
   }
   useSaveKey(open)
+  const bar = useLift()
   return (
     <>
-      <div className={classes.bar} role="region" aria-label="Unsaved changes">
+      <div ref={bar} className={classes.bar} role="region" aria-label="Unsaved changes">
         <p className={classes.what}>
           <span className={classes.dot} aria-hidden="true" />
           <b>{lines.length === 1 ? 'Not saved: ' : `${lines.length} changes not saved: `}</b>
@@ -78,6 +80,16 @@ export function SaveBar({ at, edited, counted, problems, refused, onAttempt, onS
       )}
     </>
   )
+}
+
+/** Toasts rise above the bar, so that neither covers the other. */
+function useLift() {
+  const { ref, height } = useElementSize<HTMLDivElement>()
+  useEffect(() => {
+    document.documentElement.style.setProperty('--d-lift', `${height + 24}px`)
+    return () => void document.documentElement.style.removeProperty('--d-lift')
+  }, [height])
+  return ref
 }
 
 function useSaveKey(act: () => void) {
