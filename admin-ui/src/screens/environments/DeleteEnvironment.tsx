@@ -2,7 +2,7 @@ import { Skeleton } from '@mantine/core'
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { type Environment, deleteEnvironment } from '../../api/environments'
-import { environmentsQuery, flagsQuery, instancesQuery, keys } from '../../api/queries'
+import { flagsQuery, instancesQuery, keys } from '../../api/queries'
 import { segmentEnvironmentQuery, segmentsQuery } from '../../api/segments'
 import { tokensQuery } from '../../api/tokens'
 import { ActDialog } from '../../components/ActDialog'
@@ -19,10 +19,9 @@ export function DeleteEnvironment({ project, environment, onClose }: { project: 
   const queries = useQueryClient()
   const act = async (reason: string) => {
     await deleteEnvironment(project, environment.key, environment.version, reason)
-    await queries.invalidateQueries({ queryKey: environmentsQuery(project).queryKey })
-    void queries.invalidateQueries({ queryKey: keys.all(project) })
     toast(`Deleted ${environment.key}`)
-    onClose()
+    onClose() // first, so that nothing is asked about it any more
+    void queries.invalidateQueries({ queryKey: keys.all(project) })
   }
   return (
     <ActDialog title={`Delete ${environment.name || environment.key}?`} act="Delete for good" tone="danger" reason="required" confirm={environment.key} onAct={act} onClose={onClose}>

@@ -5,6 +5,8 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { ask, client } from '../../api/client'
 import { logQuery, newestQuery, prepend } from '../../api/log'
 import { asProblem } from '../../api/problem'
+import { tokensQuery } from '../../api/tokens'
+import { useSession } from '../../app/session'
 import { Empty } from '../../components/Empty'
 import { Page } from '../../components/Page'
 import { ProblemAlert } from '../../components/ProblemAlert'
@@ -105,14 +107,18 @@ function FlagField({ project, value, onCommit }: { project: string; value: strin
   )
 }
 
-// useKnownActors gives everybody who made one of the changes that were read, with the name that the log gives.
+// useKnownActors gives everybody who made one of the changes that were read, with the name that the log gives, and all tokens that may have made
+// others, as far as this person may list them.
 function useKnownActors(project: string, chosen: string | undefined): Who[] {
   const queries = useQueryClient()
+  const session = useSession()
   const newest = useQuery(newestQuery(project, {}))
+  const tokens = useQuery({ ...tokensQuery(project), enabled: session.kind === 'in' && session.principal.role === 'admin' })
   const read = queries.getQueryData(logQuery(project, {}).queryKey)
   const all = new Map<string, Who>(chosen ? [[chosen, { actor: chosen }]] : [])
+  for (const t of tokens.data ?? []) if (t.kind === 'admin' || t.kind === 'kill') all.set(`token:${t.id}`, { actor: `token:${t.id}`, actorName: t.name })
   for (const e of [...(read?.pages ?? []).flatMap((p) => p.items), ...(newest.data?.items ?? [])]) all.set(e.actor, e)
-  return [...all.values()].toSorted((a, b) => a.actor.localeCompare(b.actor))
+  return [...all.values()].toSorted((a, b) => (a.actorName ?? a.actor).localeCompare(b.actorName ?? b.actor))
 }
 
 function List({ project, filter, name }: Named & { filter: LogFilter }) {
