@@ -32,6 +32,8 @@ type Options struct {
 	// Store keeps sessions, and Sync brings System to where the store stands. Without them there are no sessions.
 	Store Committer
 	Sync  func(context.Context) (*store.State, error)
+	// SessionLife is how long a session lasts, if its token does; zero: 24 h. It is not prolonged by use: a shift, and not a vacation.
+	SessionLife time.Duration
 	// Uses keeps when tokens were used, also after this process; nil: that is known in memory alone.
 	Uses   Uses
 	Logger *slog.Logger // nil: discards
@@ -70,6 +72,9 @@ func (e *entry) touch(now time.Time) {
 func New(opts Options) *Service {
 	if opts.Clock == nil {
 		opts.Clock = time.Now
+	}
+	if opts.SessionLife == 0 {
+		opts.SessionLife = sessionLife
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

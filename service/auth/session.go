@@ -25,8 +25,7 @@ const (
 )
 
 const (
-	// SessionLife is how long a session lasts, if its token does. It is not prolonged by use: a shift, and not a vacation.
-	SessionLife = 24 * time.Hour
+	sessionLife = 24 * time.Hour
 	// CodeLife is how long a sign-in code waits for its one use.
 	CodeLife = 10 * time.Minute
 	// maxPerToken bounds a token's sessions, and its codes; the one that ends first makes room.
@@ -67,7 +66,7 @@ func (s *Service) SignIn(ctx context.Context, text, address string) (Session, er
 	}
 	fresh := newText()
 	err = s.commit(ctx, p, "session.start", func(d *draft) error {
-		return d.add(collSession, fresh, p, SessionLife)
+		return d.add(collSession, fresh, p, s.opts.SessionLife)
 	})
 	if err != nil {
 		return Session{}, err
@@ -111,7 +110,7 @@ func (s *Service) Redeem(ctx context.Context, code, address string) (Session, er
 		if !d.remove(collCode, hashed(code)) {
 			return errNoCode
 		}
-		return d.add(collSession, fresh, *p, SessionLife)
+		return d.add(collSession, fresh, *p, s.opts.SessionLife)
 	})
 	if err != nil {
 		return Session{}, err

@@ -118,7 +118,7 @@ func TestSession(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, policy.Principal{
 		ID: s.Principal.ID, Name: "ann", Kind: policy.KindAdmin, Role: policy.RoleOperator, Address: "192.0.2.7",
-		Expires: n.now().Add(SessionLife), Session: hashed(s.Text),
+		Expires: n.now().Add(sessionLife), Session: hashed(s.Text),
 	}, s.Principal)
 	require.NoError(t, n.a.Check(s.Principal))
 
@@ -174,7 +174,7 @@ func TestSessionExpires(t *testing.T) {
 		token func(*feature.Token)
 		life  time.Duration
 	}{
-		"by itself":      {nil, SessionLife},
+		"by itself":      {nil, sessionLife},
 		"with its token": {func(k *feature.Token) { k.Expires = time.Unix(1_800_000_000, 0).Add(time.Hour) }, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,6 +191,14 @@ func TestSessionExpires(t *testing.T) {
 			unauthenticated(t, n.a.Check(s.Principal))
 		})
 	}
+}
+
+func TestSessionLifeIsAnOption(t *testing.T) {
+	n := newNodes(t)
+	n.a.opts.SessionLife = 8 * time.Hour
+	s, err := n.a.SignIn(t.Context(), n.token(policy.KindAdmin, nil), "")
+	require.NoError(t, err)
+	require.Equal(t, n.now().Add(8*time.Hour), s.Principal.Expires.UTC())
 }
 
 func TestWhoMaySignIn(t *testing.T) {
@@ -278,7 +286,7 @@ func TestSessionsAreBounded(t *testing.T) {
 		require.Equal(t, i < 2, err != nil, "session %d of %d", i, len(made))
 	}
 	require.NoError(t, n.a.Check(kept.Principal), "another token's sessions are its own")
-	n.clock.Add(int64(SessionLife / time.Second))
+	n.clock.Add(int64(sessionLife / time.Second))
 	_, err = n.a.SignIn(t.Context(), text, "")
 	require.NoError(t, err)
 	require.Equal(t, 1, n.has(collSession), "what has expired goes by the way")

@@ -32,6 +32,7 @@ type Config struct {
 	NewAdminToken bool `name:"new-admin-token" help:"Make another admin token at this start and show it, for when all others are lost."`
 
 	MinReplicas int           `env:"DIMMER_MIN_REPLICAS" placeholder:"N" help:"Redis: a write is confirmed by at least this many replicas (default: 1 with Sentinel and Cluster, else 0)."`
+	SessionLife time.Duration `name:"session-life" default:"24h" env:"DIMMER_SESSION_LIFE" help:"How long a browser stays signed in to the web UI, if its token lasts: 1m to 720h."`
 	Drain       time.Duration `default:"10s" env:"DIMMER_DRAIN" help:"How long streams get to leave when the process ends."`
 	LogLevel    string        `default:"info" enum:"debug,info,warn,error" env:"DIMMER_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat   string        `default:"text" enum:"text,json" env:"DIMMER_LOG_FORMAT" help:"text or json."`
@@ -83,6 +84,9 @@ func (c Config) Validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return fmt.Errorf("--tls-cert and --tls-key belong together")
+	}
+	if c.SessionLife != 0 && (c.SessionLife < time.Minute || c.SessionLife > 720*time.Hour) {
+		return fmt.Errorf("--session-life %s: it must lie between 1m and 720h", c.SessionLife)
 	}
 	if c.TLSClientCA != "" && !c.TLS() {
 		return fmt.Errorf("--tls-client-ca needs --tls-cert and --tls-key")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -30,6 +31,9 @@ func TestValidate(t *testing.T) {
 		{"unknown store", func(c *Config) { c.Store = "etcd://x" }, "unknown kind"},
 		{"store without kind", func(c *Config) { c.Store = "data" }, "local:DIR"},
 		{"unknown role", func(c *Config) { c.Roles = []string{"admn"} }, `"admn" is not a role`},
+		{"sessions for a shift", func(c *Config) { c.SessionLife = 8 * time.Hour }, ""},
+		{"sessions without end", func(c *Config) { c.SessionLife = 1000 * time.Hour }, "--session-life"},
+		{"sessions for no time", func(c *Config) { c.SessionLife = -time.Hour }, "--session-life"},
 		{"no role", func(c *Config) { c.Roles = nil }, "at least one"},
 		{"half a certificate", func(c *Config) { c.TLSCert = "a" }, "belong together"},
 		{"proxies", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "192.0.2.7", "fd00::/8"} }, ""},

@@ -69,7 +69,7 @@ func (s *Server) assemble(st store.Store, l *listeners, secure *tls.Config) (*pa
 	}
 	p.feeds = feed.NewSet(serves)
 	p.mirrors = store.NewMirrors(p.store, store.MirrorsOptions{OnStep: p.step, OnEpoch: p.rewritten, OnDrop: p.dropped, Logger: p.logger})
-	p.auth = auth.New(auth.Options{System: p.systemState, Uses: p.store, Logger: p.logger, Store: p.store, Sync: func(ctx context.Context) (*store.State, error) {
+	p.auth = auth.New(auth.Options{System: p.systemState, Uses: p.store, Logger: p.logger, Store: p.store, SessionLife: p.cfg.SessionLife, Sync: func(ctx context.Context) (*store.State, error) {
 		m, err := p.mirror(ctx, store.System)
 		if err != nil {
 			return nil, err
