@@ -874,7 +874,7 @@ type EvaluateAllParams struct {
 	Project     ProjectParam     `form:"project,omitempty" json:"project,omitempty,omitzero"`
 	Environment EnvironmentParam `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
 
-	// Trace 1: with each step, rule and clause, and why; at most 64 KiB a flag.
+	// Trace 1: with each step, rule and clause, and why; at most 64 KiB a flag, and 100 flags a request.
 	Trace TraceParam `form:"trace,omitempty" json:"trace,omitempty,omitzero"`
 }
 
@@ -884,7 +884,7 @@ type EvaluateFlagParams struct {
 	Project     ProjectParam     `form:"project,omitempty" json:"project,omitempty,omitzero"`
 	Environment EnvironmentParam `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
 
-	// Trace 1: with each step, rule and clause, and why; at most 64 KiB a flag.
+	// Trace 1: with each step, rule and clause, and why; at most 64 KiB a flag, and 100 flags a request.
 	Trace TraceParam `form:"trace,omitempty" json:"trace,omitempty,omitzero"`
 }
 

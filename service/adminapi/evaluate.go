@@ -41,6 +41,9 @@ func (s *server) EvaluateAll(ctx context.Context, r EvaluateAllRequestObject) (E
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkTraces(r.Body.Flags); err != nil {
+		return nil, err
+	}
 	out := EvaluateAll200JSONResponse{Items: []Evaluation{}, Revision: a.snapshot.Revision().Number}
 	for _, flag := range r.Body.Flags {
 		out.Items = append(out.Items, a.answer(flag))
@@ -118,6 +121,28 @@ func (a *asked) answer(flag string) Evaluation {
 		return out
 	}
 	return evaluation(flag, a.snapshot.Evaluate(flag, a.context), a.who)
+}
+
+// maxTraces bounds the flags of one answer with traces, each of at most 64 KiB.
+const maxTraces = 100
+
+// checkTraces refuses more traces than one answer should hold; named are the flags that were asked for, nil all of them.
+func (a *asked) checkTraces(named []string) error {
+	if !a.trace {
+		return nil
+	}
+	n := len(named)
+	if named == nil {
+		for range a.snapshot.Flags() {
+			if n++; n > maxTraces {
+				break
+			}
+		}
+	}
+	if n > maxTraces {
+		return feature.Invalid("/flags", "names the flags to trace, at most %d in one request", maxTraces)
+	}
+	return nil
 }
 
 // all appends every flag that the caller may know of, by key.

@@ -327,6 +327,11 @@ func evaluationTour(t *testing.T, w *world) {
 	}](t, w.ok(200, ask{method: "POST", path: "/v1/evaluate/checkout?trace=1", token: "server", body: who}))
 	require.NotEmpty(t, traced.Trace.Rules)
 	w.ok(200, ask{method: "POST", path: "/v1/evaluate?trace=1", token: "server", body: who})
+	for n, status := range map[int]int{maxTraces: 200, maxTraces + 1: 422} { // a trace may have 64 KiB
+		body := `{"flags":["checkout"` + strings.Repeat(`,"checkout"`, n-1) + `]}`
+		require.Equal(t, status, w.do(ask{method: "POST", path: "/v1/evaluate?trace=1", token: "server", body: body}).status)
+		w.ok(200, ask{method: "POST", path: "/v1/evaluate", token: "server", body: body})
+	}
 	w.refused(403, "denied", ask{method: "POST", path: "/v1/evaluate/checkout?trace=1", token: "client", body: who})
 	w.ok(200, ask{method: "POST", path: "/v1/evaluate/checkout?project=shop&environment=production", body: who})
 	w.refused(422, "invalid", ask{method: "POST", path: "/v1/evaluate/checkout", body: who})

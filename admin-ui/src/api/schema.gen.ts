@@ -1620,7 +1620,7 @@ export interface components {
         environmentParam: string;
         flagParam: string;
         actorParam: string;
-        /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag. */
+        /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag, and 100 flags a request. */
         traceParam: boolean;
         /** @description Go on after this revision. */
         lastEventId: string;
@@ -3661,7 +3661,7 @@ export interface operations {
                 /** @description For tokens that are not bound to one. */
                 project?: components["parameters"]["projectParam"];
                 environment?: components["parameters"]["environmentParam"];
-                /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag. */
+                /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag, and 100 flags a request. */
                 trace?: components["parameters"]["traceParam"];
             };
             header?: never;
@@ -3692,7 +3692,7 @@ export interface operations {
                 /** @description For tokens that are not bound to one. */
                 project?: components["parameters"]["projectParam"];
                 environment?: components["parameters"]["environmentParam"];
-                /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag. */
+                /** @description 1: with each step, rule and clause, and why; at most 64 KiB a flag, and 100 flags a request. */
                 trace?: components["parameters"]["traceParam"];
             };
             header?: never;
