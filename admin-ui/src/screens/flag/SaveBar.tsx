@@ -8,7 +8,7 @@ import { onceKey } from '../../api/client'
 import { environmentsQuery } from '../../api/queries'
 import { ActDialog } from '../../components/ActDialog'
 import { DiffView } from '../../components/DiffView'
-import { toast } from '../../components/toast'
+import { toast, toasts } from '../../components/toast'
 import { diffTargeting, lineText, placeName } from '../../lib/diff'
 import { type Problems, dirty, saveOf } from '../../lib/draft'
 import { compare, lineAt } from '../../lib/hashline'
@@ -27,12 +27,14 @@ type Props = {
   refused: unknown
   onAttempt: () => void
   onSaved: (now: TargetingView) => void
+  /** What was saved is taken back; something else may be in the making by then, and stays. */
+  onUndone: (now: TargetingView) => void
   onDiscard: () => void
   onReapply: (theirs: TargetingView) => void
 }
 
 // SaveBar is there while something is not saved: what it is, in a line, and the way on.
-export function SaveBar({ at, edited, counted, problems, refused, onAttempt, onSaved, onDiscard, onReapply }: Props) {
+export function SaveBar({ at, edited, counted, problems, refused, onAttempt, onSaved, onUndone, onDiscard, onReapply }: Props) {
   const [asking, setAsking] = useState(false)
   const lines = diffTargeting(edited.base, edited.draft)
   const wrong = Object.keys(problems).length
@@ -40,8 +42,10 @@ export function SaveBar({ at, edited, counted, problems, refused, onAttempt, onS
   const first = lines[0]
   const open = () => {
     onAttempt()
-    if (wrong === 0 && !invalid) setAsking(true)
-    else requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-editor] [aria-invalid="true"]')?.focus())
+    if (wrong === 0 && !invalid) {
+      toasts.set([]) // they would lie over the dialog
+      setAsking(true)
+    } else requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-editor] [aria-invalid="true"]')?.focus())
   }
   useSaveKey(open)
   const bar = useLift()
@@ -72,6 +76,7 @@ export function SaveBar({ at, edited, counted, problems, refused, onAttempt, onS
             setAsking(false)
             onSaved(now)
           }}
+          onUndone={onUndone}
           onReapply={(theirs) => {
             setAsking(false)
             onReapply(theirs)
@@ -108,9 +113,9 @@ function useSaveKey(act: () => void) {
   }, [])
 }
 
-type DialogProps = { at: Place; edited: Draft; counted: Preview | undefined; onClose: () => void; onSaved: (now: TargetingView) => void; onReapply: (theirs: TargetingView) => void }
+type DialogProps = Pick<Props, 'at' | 'edited' | 'counted' | 'onSaved' | 'onUndone'> & { onClose: () => void; onReapply: (theirs: TargetingView) => void }
 
-function SaveDialog({ at, edited, counted, onClose, onSaved, onReapply }: DialogProps) {
+function SaveDialog({ at, edited, counted, onClose, onSaved, onUndone, onReapply }: DialogProps) {
   const { base, draft } = edited
   const [key] = useState(onceKey) // the same for every try, so that a repeated one does nothing twice
   const [theirs, setTheirs] = useState<TargetingView>()
@@ -118,7 +123,7 @@ function SaveDialog({ at, edited, counted, onClose, onSaved, onReapply }: Dialog
     try {
       const done = await write(at, base, draft, reason, key)
       onSaved(done)
-      toast(saidOf(base, draft, at.environment), { undo: () => undo(at, base, done, onSaved) })
+      toast(saidOf(base, draft, at.environment), { undo: () => undo(at, base, done, onUndone) })
     } catch (err) {
       if (err instanceof ProblemError && err.status === 412) setTheirs(await freshTargeting(at))
       throw err
@@ -168,8 +173,8 @@ async function write(at: Place, base: Targeting, draft: Targeting, reason: strin
 }
 
 /** Takes back what was saved a moment ago, unless somebody has changed it since: then 412, and the toast says so. */
-async function undo(at: Place, before: Targeting, done: TargetingView, onSaved: (now: TargetingView) => void): Promise<void> {
-  onSaved(await write(at, done, { ...before, version: done.version }, 'Undone right after saving', onceKey()))
+async function undo(at: Place, before: Targeting, done: TargetingView, onUndone: (now: TargetingView) => void): Promise<void> {
+  onUndone(await write(at, done, { ...before, version: done.version }, 'Undone right after saving', onceKey()))
 }
 
 // Shifts are the exact shares that saving moves, for each rule and everyone else; by the server's count as soon as it is there.

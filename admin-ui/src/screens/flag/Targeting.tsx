@@ -63,10 +63,13 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
     setExposure: (id, n) => change(exposed(base, draft, id, toPercent(n))),
   }
   const problems = useSame(useMemo(() => ({ ...asking.problems, ...(attempted ? own : noProblems) }), [asking.problems, attempted, own]))
-  const saved = (now: TargetingView) => {
+  const refresh = (now: TargetingView) => {
     queries.setQueryData(targetingOf(at).queryKey, now as never)
     void queries.invalidateQueries({ queryKey: keys.log(at.project) })
     void queries.invalidateQueries({ queryKey: keys.flag(at.project, at.flag) })
+  }
+  const saved = (now: TargetingView) => {
+    refresh(now)
     setAttempted(false)
     onEdit(undefined)
   }
@@ -108,6 +111,7 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
             refused={asking.error}
             onAttempt={() => setAttempted(true)}
             onSaved={saved}
+            onUndone={refresh}
             onDiscard={() => {
               setAttempted(false)
               onEdit(undefined)
