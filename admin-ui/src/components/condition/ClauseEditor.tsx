@@ -150,7 +150,7 @@ function Values({ clause, pointer, onChange }: { clause: Clause; pointer: string
         error={problem}
         spellCheck={false}
         autoCapitalize="off"
-        comboboxProps={{ transitionProps: { duration: 0 } }}
+        comboboxProps={{ transitionProps: { duration: 0 }, disabled: type !== 'boolean' }}
       />
     </div>
   )

@@ -84,7 +84,7 @@ export function Targeting({ at, flag, server, edited, onEdit, readOnly }: Props)
               id={defaultRule}
               serve={laid.default}
               pointer="/default"
-              label="everyone else"
+              label={draft.rules?.length ? 'everyone else' : 'everyone'}
               large
               head={
                 <div className={classes.heroHead}>
