@@ -84,6 +84,14 @@ export class Server {
     return server
   }
 
+  // another is a second node on the same store. It is gone when it is closed, and leaves the store.
+  async another(): Promise<Server> {
+    const server = new Server(this.kind, this.folder, this.store, undefined)
+    server.token = this.token
+    await server.up()
+    return server
+  }
+
   // up starts the process, at the address that it had before.
   async up() {
     const binary = process.env.DIMMER_BIN

@@ -75,6 +75,26 @@ describe('signing in', () => {
     expect(await stranger.page.content()).not.toContain('new-checkout"')
   })
 
+  test('holds on every node of a store, and ends on every node', async () => {
+    const a = await on.server('redis')
+    const b = await a.another()
+    try {
+      await a.flag('new-checkout')
+      const ann = await on.person(a)
+      const there = await ann.context.newPage() // cookies do not tell ports apart
+      await there.goto(`${b.url}/p/shop/flags`)
+      await there.getByRole('row').filter({ hasText: 'new-checkout' }).waitFor()
+      await a.call('POST', '/v1/projects/shop/flags/new-checkout/environments/production/kill', { reason: 'on the one node', wait: 'none' })
+      await there.getByRole('row').filter({ hasText: 'new-checkout' }).getByText(/Killed/).waitFor({ timeout: 5000 })
+      await there.getByRole('button', { name: /account|signed in|first admin/i }).click()
+      await there.getByRole('menuitem', { name: /sign out/i }).click()
+      await there.waitForURL('**/signin*')
+      await ann.page.waitForURL('**/signin*', { timeout: 10_000 })
+    } finally {
+      await b.down()
+    }
+  })
+
   test('the pages run and load what came with them, and nothing that somebody slips in', async () => {
     const server = await on.server()
     const ann = await on.person(server)
