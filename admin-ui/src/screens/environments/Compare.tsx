@@ -104,11 +104,16 @@ function Rows({ project, rows, left, right, environments }: { project: string; r
   // What became the same meanwhile is not copied.
   const chosen = differing.filter((r) => ticked.has(r.flag))
   const tickable = found.filter((r) => r.aspects.length > 0)
-  const tick = useCallback((flags: readonly string[], on: boolean) => setTicked((now) => {
-    const next = new Set(now)
-    for (const flag of flags) if (on) next.add(flag); else next.delete(flag)
-    return next
-  }), [])
+  const tick = useCallback((flags: readonly string[], on: boolean) => {
+    setTicked((now) => {
+      const next = new Set(now)
+      for (const flag of flags) {
+        if (on) next.add(flag)
+        else next.delete(flag)
+      }
+      return next
+    })
+  }, [])
   const all = tickable.length > 0 && tickable.every((r) => ticked.has(r.flag))
   const nameOf = (key: string) => environments.find((e) => e.key === key)?.name || key
   return (
