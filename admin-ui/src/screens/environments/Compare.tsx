@@ -5,6 +5,7 @@ import { memo, useCallback, useEffect, useMemo, useState } from 'react'
 import { type Environment, type Placed, targetingsQuery } from '../../api/environments'
 import type { FlagState } from '../../api/flags'
 import { flagsQuery } from '../../api/queries'
+import { useMay } from '../../app/rights'
 import { Choice } from '../../components/Choice'
 import { DiffView } from '../../components/DiffView'
 import { Empty } from '../../components/Empty'
@@ -99,6 +100,7 @@ function Rows({ project, rows, left, right, environments }: { project: string; r
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
   const [copying, setCopying] = useState<{ from: string; to: string }>()
   const states = useStates(project)
+  const may = useMay('editor')
   const differing = rows.filter((r) => r.aspects.length > 0)
   const found = (show === 'all' ? rows : differing).filter((r) => r.flag.includes(q.trim().toLowerCase()))
   // What became the same meanwhile is not copied.
@@ -129,7 +131,7 @@ function Rows({ project, rows, left, right, environments }: { project: string; r
             { value: 'all', label: <>All <b>{count(rows.length)}</b></> },
           ]}
         />
-        {tickable.length > 0 && <Checkbox label="Tick all that differ" checked={all} indeterminate={!all && tickable.some((r) => ticked.has(r.flag))} onChange={(e) => tick(tickable.map((r) => r.flag), e.currentTarget.checked)} />}
+        {may && tickable.length > 0 && <Checkbox label="Tick all that differ" checked={all} indeterminate={!all && tickable.some((r) => ticked.has(r.flag))} onChange={(e) => tick(tickable.map((r) => r.flag), e.currentTarget.checked)} />}
       </Toolbar>
       {found.length === 0 ? (
         <Empty title={q ? 'No flag like that' : 'Nothing differs'}>{q ? 'Its key is searched.' : `Every flag does the same in ${nameOf(left)} and in ${nameOf(right)}.`}</Empty>
@@ -200,11 +202,12 @@ interface RowProps {
 // FlagRow is drawn anew when it changes itself: a tick elsewhere costs one row and not two hundred.
 const FlagRow = memo(function FlagRow({ project, row, left, right, state, ticked, onTick }: RowProps) {
   const [open, setOpen] = useState(false)
+  const may = useMay('editor')
   const same = row.aspects.length === 0
   return (
     <li className={classes.item}>
       <div className={classes.row}>
-        <span className={classes.tick}>{!same && <Checkbox size="xs" aria-label={`Tick ${row.flag}`} checked={ticked} onChange={(e) => onTick([row.flag], e.currentTarget.checked)} />}</span>
+        <span className={classes.tick}>{may && !same && <Checkbox size="xs" aria-label={`Tick ${row.flag}`} checked={ticked} onChange={(e) => onTick([row.flag], e.currentTarget.checked)} />}</span>
         <Link to="/p/$project/flags/$flag" params={{ project, flag: row.flag }} search={{ env: right }}>
           {row.flag}
         </Link>

@@ -4,6 +4,7 @@ import { getRouteApi } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import type { Environment } from '../../api/environments'
 import { environmentsQuery, flagsQuery, instancesQuery } from '../../api/queries'
+import { useMay } from '../../app/rights'
 import { type Column, DataTable } from '../../components/DataTable'
 import { Empty } from '../../components/Empty'
 import { Page } from '../../components/Page'
@@ -34,6 +35,7 @@ export function Environments() {
 function All({ project, list }: { project: string; list: ReturnType<typeof useQuery<unknown, Error, Environment[]>> }) {
   const [act, setAct] = useState<Act>()
   const navigate = route.useNavigate()
+  const may = useMay('admin')
   const close = () => setAct(undefined)
   const environments = list.data ?? []
   // The two that most people mean: what comes last before production, and production.
@@ -46,16 +48,18 @@ function All({ project, list }: { project: string; list: ReturnType<typeof useQu
       actions={
         <>
           {left && right && <Button onClick={() => void navigate({ search: { compare: formatPair(left.key, right.key) } })}>Compare</Button>}
-          <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setAct({ kind: 'create' })}>
-            New environment
-          </Button>
+          {may && (
+            <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setAct({ kind: 'create' })}>
+              New environment
+            </Button>
+          )}
         </>
       }
     >
       {list.isPending && <RowsSkeleton rows={3} label="Loading the environments" />}
       {list.isError && <ProblemAlert error={list.error} retry={() => void list.refetch()} />}
       {list.data?.length === 0 && (
-        <Empty title="No environment" action={<Button onClick={() => setAct({ kind: 'create' })}>Create production</Button>} command={createCommand(project)}>
+        <Empty title="No environment" action={may && <Button onClick={() => setAct({ kind: 'create' })}>Create production</Button>} command={createCommand(project)}>
           Flags are served in environments. Most projects have production, and one before it.
         </Empty>
       )}
@@ -74,6 +78,7 @@ function createCommand(project: string): string {
 function EnvironmentTable({ project, environments, onAct }: { project: string; environments: Environment[]; onAct: (act: Act) => void }) {
   const flags = useAllFlags(project)
   const instances = useQuery(instancesQuery(project))
+  const may = useMay('admin')
   const columns: Column<Environment>[] = [
     {
       key: 'name',
@@ -117,7 +122,7 @@ function EnvironmentTable({ project, environments, onAct }: { project: string; e
       title: 'Acts',
       align: 'acts',
       bare: true,
-      cell: (e) => (
+      cell: (e) => may && (
         <span className={classes.acts}>
           <Button size="compact-sm" aria-label={`Edit ${e.key}`} onClick={() => onAct({ kind: 'edit', environment: e })}>
             Edit

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { entryQuery } from '../../api/log'
+import { useMay } from '../../app/rights'
 import { DiffView } from '../../components/DiffView'
 import { ProblemAlert } from '../../components/ProblemAlert'
 import { exactTime } from '../../components/time'
@@ -17,7 +18,8 @@ export function Details({ project, entry }: { project: string; entry: LogEntry }
   const full = useQuery(entryQuery(project, entry.revision))
   const [restoring, setRestoring] = useState(false)
   const changes = full.data?.changes ?? []
-  const back = changes.some((c) => restorable(parseDocument(c.document)))
+  const may = useMay('editor')
+  const back = may && changes.some((c) => restorable(parseDocument(c.document)))
   return (
     <div className={classes.details}>
       {full.isPending && (

@@ -4,6 +4,7 @@ import { useMemo, useState } from 'react'
 import { ProblemError } from '../../api/problem'
 import { keys } from '../../api/queries'
 import { type Segment, type Side, putSegment, segmentQuery, segmentsQuery } from '../../api/segments'
+import { useMay } from '../../app/rights'
 import { ActDialog } from '../../components/ActDialog'
 import { DiffView } from '../../components/DiffView'
 import { Section } from '../../components/Section'
@@ -21,9 +22,10 @@ import classes from './Segments.module.css'
 // Definition is what holds in every environment: name, condition, and the few keys that are kept in the definition itself.
 export function Definition({ project, segment }: { project: string; segment: Segment }) {
   const [draft, setDraft] = useState<{ base: Segment; now: Segment }>()
+  const may = useMay('editor')
   const begin = () => setDraft({ base: segment, now: segment })
   return (
-    <Section title="Who is in it" actions={!draft && <Button onClick={begin}>Edit</Button>}>
+    <Section title="Who is in it" actions={may && !draft && <Button onClick={begin}>Edit</Button>}>
       {draft ? <Editor project={project} server={segment} draft={draft} onDraft={setDraft} /> : <Read segment={segment} />}
     </Section>
   )

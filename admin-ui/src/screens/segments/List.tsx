@@ -5,6 +5,7 @@ import type { Schemas } from '../../api/client'
 import { keys } from '../../api/queries'
 import { type Side, editList, listQuery, listedQuery } from '../../api/segments'
 import { asProblem } from '../../api/problem'
+import { useMay } from '../../app/rights'
 import { ProblemAlert } from '../../components/ProblemAlert'
 import { RowsSkeleton } from '../../components/RowsSkeleton'
 import { StateMark } from '../../components/StateMark'
@@ -30,6 +31,7 @@ export function List({ list, ...at }: Place & { list: Schemas['List'] | undefine
   const [editing, setEditing] = useState<'add' | 'remove'>()
   const id = useId()
   const n = list?.count ?? 0
+  const may = useMay('editor')
   return (
     <section className={classes.list} aria-labelledby={id}>
       <h3 id={id}>
@@ -46,10 +48,12 @@ export function List({ list, ...at }: Place & { list: Schemas['List'] | undefine
       </p>
       {n > 0 && <Search {...at} />}
       <div className={classes.acts}>
-        <Button size="xs" onClick={() => setEditing('add')}>
-          Add keys…
-        </Button>
-        {n > 0 && (
+        {may && (
+          <Button size="xs" onClick={() => setEditing('add')}>
+            Add keys…
+          </Button>
+        )}
+        {may && n > 0 && (
           <Button size="xs" onClick={() => setEditing('remove')}>
             Remove keys…
           </Button>
@@ -70,6 +74,7 @@ function Search(at: Place) {
   const [text, setText] = useState('')
   const [asked, setAsked] = useState('')
   const key = asked.trim()
+  const may = useMay('editor')
   const found = useQuery({ ...listedQuery(at.project, at.segment, at.environment, at.side, key), enabled: key !== '' })
   return (
     <form
@@ -98,7 +103,7 @@ function Search(at: Place) {
             <>
               <StateMark shape={found.data ? 'full' : 'ring'}>{found.data ? 'listed' : 'not listed'}</StateMark>
               <code className={classes.key}>{key}</code>
-              <EditOne at={at} listKey={key} edit={found.data ? 'remove' : 'add'} />
+              {may && <EditOne at={at} listKey={key} edit={found.data ? 'remove' : 'add'} />}
             </>
           )}
         </div>
@@ -144,6 +149,7 @@ function EditOne({ at, listKey, edit }: { at: Place; listKey: string; edit: 'add
 function Keys({ at }: { at: Place }) {
   const list = useInfiniteQuery(listQuery(at.project, at.segment, at.environment, at.side))
   const change = useEditOne(at)
+  const may = useMay('editor')
   const items = list.data?.pages.flatMap((p) => p.items) ?? []
   const total = list.data?.pages[0]?.total ?? 0
   if (list.isPending) return <RowsSkeleton rows={5} label="Loading the keys" />
@@ -154,9 +160,11 @@ function Keys({ at }: { at: Place }) {
         {items.slice(0, most).map((key) => (
           <li key={key}>
             <code>{key}</code>
-            <button type="button" className={classes.remove} aria-label={`Remove ${key}`} onClick={() => void change('remove', key)}>
-              <CrossIcon size={12} />
-            </button>
+            {may && (
+              <button type="button" className={classes.remove} aria-label={`Remove ${key}`} onClick={() => void change('remove', key)}>
+                <CrossIcon size={12} />
+              </button>
+            )}
           </li>
         ))}
       </ul>

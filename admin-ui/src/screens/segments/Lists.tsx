@@ -6,6 +6,7 @@ import type { Environment } from '../../api/environments'
 import { environmentsQuery, keys } from '../../api/queries'
 import { type SegmentEnvironment, segmentEnvironmentQuery, setActive } from '../../api/segments'
 import { defaultEnvironment } from '../../app/environment'
+import { useMay } from '../../app/rights'
 import { ActDialog } from '../../components/ActDialog'
 import { Choice } from '../../components/Choice'
 import { ProblemAlert } from '../../components/ProblemAlert'
@@ -61,6 +62,7 @@ function Tab({ environment, state }: { environment: Environment; state: SegmentE
 function Shown({ project, segment, environment, state }: { project: string; segment: string; environment: Environment; state: SegmentEnvironment }) {
   const [switching, setSwitching] = useState(false)
   const active = state.active ?? false
+  const may = useMay('editor')
   return (
     <div className={classes.shown}>
       <div className={classes.switch}>
@@ -70,9 +72,11 @@ function Shown({ project, segment, environment, state }: { project: string; segm
           <StateMark shape="ring">not active</StateMark>
         )}
         <span className={classes.dim}>{active ? 'Rules of this environment ask who is in it.' : 'Nobody is in it here, whatever its condition and its lists say.'}</span>
-        <Button size="compact-sm" onClick={() => setSwitching(true)}>
-          {active ? 'Deactivate…' : 'Activate…'}
-        </Button>
+        {may && (
+          <Button size="compact-sm" onClick={() => setSwitching(true)}>
+            {active ? 'Deactivate…' : 'Activate…'}
+          </Button>
+        )}
       </div>
       <div className={classes.lists}>
         <List project={project} segment={segment} environment={environment.key} side="include" list={state.include} />

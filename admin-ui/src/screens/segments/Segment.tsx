@@ -6,6 +6,7 @@ import type { Schemas } from '../../api/client'
 import { ProblemError } from '../../api/problem'
 import { keys } from '../../api/queries'
 import { type Segment as SegmentDocument, deleteSegment, referencesQuery, segmentQuery } from '../../api/segments'
+import { useMay } from '../../app/rights'
 import { ActDialog } from '../../components/ActDialog'
 import { Empty } from '../../components/Empty'
 import { Page } from '../../components/Page'
@@ -50,6 +51,7 @@ export function Segment() {
 
 function Loaded({ project, segment }: { project: string; segment: SegmentDocument }) {
   const [deleting, setDeleting] = useState(false)
+  const may = useMay('editor')
   const references = useQuery(referencesQuery(project, segment.key))
   return (
     <Page
@@ -74,7 +76,7 @@ function Loaded({ project, segment }: { project: string; segment: SegmentDocumen
           )}
         </>
       }
-      actions={<Button onClick={() => setDeleting(true)}>Delete…</Button>}
+      actions={may && <Button onClick={() => setDeleting(true)}>Delete…</Button>}
     >
       <Definition project={project} segment={segment} />
       <Lists project={project} segment={segment.key} />

@@ -5,6 +5,7 @@ import { useState } from 'react'
 import { ProblemError } from '../../api/problem'
 import { keys } from '../../api/queries'
 import { type Segment, createSegment, segmentsQuery } from '../../api/segments'
+import { useMay } from '../../app/rights'
 import { ActDialog } from '../../components/ActDialog'
 import { type Column, DataTable } from '../../components/DataTable'
 import { Empty } from '../../components/Empty'
@@ -32,7 +33,7 @@ export function Segments() {
   const list = useQuery(segmentsQuery(project))
   const needle = q.trim().toLowerCase()
   const found = (list.data ?? []).filter((s) => [s.key, s.name, s.description].some((text) => (text ?? '').toLowerCase().includes(needle)))
-  const create = (
+  const create = useMay('editor') && (
     <Button variant="primary" leftSection={<PlusIcon size={16} />} onClick={() => setCreating(true)}>
       New segment
     </Button>
