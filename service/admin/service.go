@@ -185,7 +185,7 @@ func fromStore(err error) error {
 	case errors.Is(err, store.ErrCompacted):
 		return &feature.Error{Code: feature.CodeNotFound, Msg: "the log does not reach back so far", Err: err}
 	case errors.Is(err, store.ErrEmptied):
-		return feature.Unavailable(err, "the store is empty where there was data; an operator has to adopt it first")
+		return feature.Unavailable(err, "the store lacks data that were known, and is refused until they are back, or an operator says dimmer adopt")
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrEpoch), errors.Is(err, store.ErrClosed),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return feature.Unavailable(err, "the store does not answer; what became of the change is not known, and it can be repeated with the same Idempotency-Key")
