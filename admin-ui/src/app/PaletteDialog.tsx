@@ -6,6 +6,7 @@ import { useAllFlags } from '../api/allFlags'
 import type { FlagState } from '../api/flags'
 import { environmentsQuery } from '../api/queries'
 import { StateCell } from '../components/StateCell'
+import { useFocusBack } from '../components/focusBack'
 import { FlagIcon, KillIcon, SearchIcon } from '../components/icons'
 import { openKill } from '../components/killing'
 import { useNow } from '../components/now'
@@ -20,6 +21,7 @@ type Option = { id: string; group: string; text: string; detail?: React.ReactNod
 
 // PaletteDialog finds flags and pages, and acts on flags: it reads "kill new-checkout in production" and "ramp new-checkout 25 % in staging".
 export function PaletteDialog({ onClose }: { onClose: () => void }) {
+  useFocusBack()
   const [typed, setTyped] = useState('')
   const [act, setAct] = useState<Act>()
   const deferred = useDeferredValue(typed)

@@ -3,10 +3,12 @@ import { useState } from 'react'
 import { KillForm } from './KillForm'
 import classes from './KillDialog.module.css'
 import { type Sent, KillReceipt } from './KillReceipt'
+import { useFocusBack } from './focusBack'
 import type { KillTarget } from './killing'
 
 // KillDialog asks one reason, kills on Enter, and then shows the kill arriving. On a phone it is a sheet at the thumb.
 export function KillDialog({ target, onClose }: { target: KillTarget; onClose: () => void }) {
+  useFocusBack()
   const [environment, setEnvironment] = useState(target.environment ?? '')
   const [tag, setTag] = useState('tag' in target ? target.tag : '')
   const [sent, setSent] = useState<Sent>()

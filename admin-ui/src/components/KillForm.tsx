@@ -59,7 +59,7 @@ export function KillForm({ target, onEnvironment, onTag, onSent, onCancel }: Kil
         <Environments project={target.project} environment={target.environment} onChange={onEnvironment} missing={tried && target.environment === ''} />
       )}
       {ready && <Consequence target={target} />}
-      <ReasonField value={reason} onChange={setReason} required placeholder="checkout errors after 14:02" error={missing ?? failure?.fields['/reason']} disabled={busy} />
+      <ReasonField value={reason} onChange={setReason} required autoFocus placeholder="checkout errors after 14:02" error={missing ?? failure?.fields['/reason']} disabled={busy} />
       {failure && (
         <p role="alert" className={classes.failure}>
           <strong>{failure.status === 0 ? 'It is not known whether the kill arrived.' : 'Not killed.'}</strong> {failure.message}{' '}

@@ -6,6 +6,7 @@ import { onceKey } from '../../api/client'
 import { createFlag, refreshFlags } from '../../api/flags'
 import { ProblemError, asProblem } from '../../api/problem'
 import { ProblemAlert } from '../../components/ProblemAlert'
+import { useFocusBack } from '../../components/focusBack'
 import { CrossIcon, PlusIcon } from '../../components/icons'
 import { toast } from '../../components/toast'
 import classes from './CreateFlag.module.css'
@@ -16,6 +17,7 @@ type CreateProps = { project: string; owners: readonly string[]; tags: readonly 
 
 // CreateFlag makes a flag from a template. It is off everywhere, so there is nothing to fear; what is wrong is said beside its field.
 export function CreateFlag({ project, owners, tags, onClose }: CreateProps) {
+  useFocusBack()
   const [draft, setDraft] = useState<Draft>(emptyDraft)
   // The key follows the name until somebody writes it himself.
   const [ownKey, setOwnKey] = useState(false)
@@ -67,6 +69,7 @@ export function CreateFlag({ project, owners, tags, onClose }: CreateProps) {
             label="Name"
             name="name"
             data-autofocus
+            autoFocus
             autoComplete="off"
             placeholder="New checkout"
             value={draft.name}

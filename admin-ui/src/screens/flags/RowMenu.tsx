@@ -31,6 +31,8 @@ export function RowMenu({ project, item, environments, button }: RowMenuProps) {
     if (was.current && !opened) place.current?.focus({ preventScroll: true })
     was.current = opened
   }, [opened])
+  // A moment later: the menu gives the focus back to its button first, and the dialog then to this.
+  const kill = (environment: string) => window.setTimeout(() => openKill({ project, flag: key, environment }))
   const trigger = (
     <button ref={place} type="button" className={classes.button} aria-label={`Acts on ${key}`} aria-haspopup="menu" onClick={() => setOpened(true)} {...button}>
       <MoreIcon size={18} />
@@ -52,7 +54,7 @@ export function RowMenu({ project, item, environments, button }: RowMenuProps) {
         ) : (
           <>
             {environments.map((e) => (
-              <Menu.Item key={e.key} className={classes.kill} leftSection={<KillIcon size={16} />} onClick={() => openKill({ project, flag: key, environment: e.key })}>
+              <Menu.Item key={e.key} className={classes.kill} leftSection={<KillIcon size={16} />} onClick={() => kill(e.key)}>
                 Kill in {e.name || e.key}…
               </Menu.Item>
             ))}
