@@ -86,7 +86,9 @@ describe.each(['local', 'redis'] as const)('on %s', (kind) => {
     await kill.getByLabel(/reason/i).press('Enter')
     await ann.page.getByRole('dialog', { name: /Killed new-checkout in production/ }).getByText(/has it|Arrived/).waitFor()
     expect(await exposedTo(server, 'new-checkout')).toBe(0)
-    await bob.page.getByRole('region', { name: 'Killed' }).getByText('errors at checkout').waitFor({ timeout: 2000 })
+    const killed = bob.page.getByRole('region', { name: 'Killed' })
+    await killed.getByText('errors at checkout').waitFor({ timeout: 2000 })
+    await killed.getByText(/^first admin/).waitFor() // a name, and not an id
     await ann.page.getByRole('button', { name: 'Done' }).click()
 
     // clear

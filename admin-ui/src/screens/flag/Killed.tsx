@@ -29,7 +29,7 @@ export function Killed({ at, targeting, readOnly }: { at: Place; targeting: Targ
             </p>
             <p className={classes.killReason}>{k.reason || 'No reason was given.'}</p>
             <p className={classes.dim}>
-              {k.by}
+              {k.byName || k.by}
               {k.tag && <> by the tag #{k.tag}</>}, <RelativeTime at={k.at} />
             </p>
           </div>
