@@ -172,7 +172,6 @@ function useFresh(project: string, filter: LogFilter): number | undefined {
     if (next === undefined) void queries.resetQueries({ queryKey: key, exact: true })
     else if (next !== list) queries.setQueryData(key, next)
     // The key follows from the project and the filter, for which the component is made anew.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [newest.data, queries])
   return opened.current
 }

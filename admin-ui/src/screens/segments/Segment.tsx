@@ -52,7 +52,8 @@ export function Segment() {
 function Loaded({ project, segment }: { project: string; segment: SegmentDocument }) {
   const [deleting, setDeleting] = useState(false)
   const may = useMay('editor')
-  const references = useQuery(referencesQuery(project, segment.key))
+  // Any change of any targeting may begin or end a reference: it is asked now and then, not with each of them.
+  const references = useQuery({ ...referencesQuery(project, segment.key), refetchInterval: 15_000 })
   return (
     <Page
       title={
