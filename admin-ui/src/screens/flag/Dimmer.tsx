@@ -60,8 +60,8 @@ export function Dimmer({ flag, off, label, before, after, counted, dark, large, 
         ))}
       </div>
       <Assignment flag={flag} off={off} before={before} after={after} large={large ?? false} />
-      <Numbers before={before} after={after} counted={counted} />
-      <Outcome flag={flag} off={off} before={before} after={after} />
+      <Numbers before={before} after={after} counted={counted} dark={dark} />
+      <Outcome flag={flag} off={off} before={before} after={after} dark={dark} />
     </div>
   )
 }
@@ -131,7 +131,7 @@ function Assignment({ flag, off, before, after, large }: { flag: Flag; off: stri
 }
 
 // Numbers are shares of all who reach this place, exact: of 10,000,000,000 equally likely pairs of buckets.
-function Numbers({ before, after, counted }: Pick<DimmerProps, 'before' | 'after' | 'counted'>) {
+function Numbers({ before, after, counted, dark }: Pick<DimmerProps, 'before' | 'after' | 'counted' | 'dark'>) {
   const own = compare(before, after)
   const n = counted ?? own
   if (n.redrawn) return <p className={classes.redrawn}>Drawn by other attributes than now: everyone is drawn anew, so nobody can say who enters, leaves or switches.</p>
@@ -139,7 +139,7 @@ function Numbers({ before, after, counted }: Pick<DimmerProps, 'before' | 'after
     <dl className={classes.numbers}>
       <div>
         <dt>
-          <Swatch kind="in" /> in now
+          <Swatch kind="in" /> {dark === undefined ? 'in now' : 'in, were it lit'}
         </dt>
         <dd>{formatBuckets(before.exposure)} %</dd>
       </div>
@@ -166,12 +166,13 @@ function Numbers({ before, after, counted }: Pick<DimmerProps, 'before' | 'after
 }
 
 // Outcome says what everyone who comes here gets, in the end.
-function Outcome({ flag, off, before, after }: Pick<DimmerProps, 'flag' | 'off' | 'before' | 'after'>) {
+function Outcome({ flag, off, before, after, dark }: Pick<DimmerProps, 'flag' | 'off' | 'before' | 'after' | 'dark'>) {
   const was = shares(before)
   const is = shares(after)
   const keys = [...new Set([...(flag.variants ?? []).map((v) => v.key), ''])].filter((key) => is.has(key) || was.has(key))
   return (
     <ul className={classes.outcome} aria-label="What everyone who comes here gets">
+      {dark !== undefined && <li className={classes.variant}>{dark === 'killed' ? 'Without the kill:' : 'Once it is on:'}</li>}
       {keys.map((key) => {
         const [x, y] = [was.get(key) ?? 0, is.get(key) ?? 0]
         return (

@@ -14,7 +14,7 @@ import { type Problems, dirty, saveOf } from '../../lib/draft'
 import { compare, lineAt } from '../../lib/hashline'
 import { merge } from '../../lib/merge'
 import { type Targeting, eachServe } from '../../lib/model'
-import { formatShare } from '../../lib/percent'
+import { formatPercent, formatShare } from '../../lib/percent'
 import classes from './SaveBar.module.css'
 import { ChangedBy } from './ChangedBy'
 import type { Draft } from './Targeting'
@@ -142,6 +142,7 @@ function SaveDialog({ at, edited, counted, onClose, onSaved, onUndone, onReapply
     >
       <DiffView lines={diffTargeting(base, draft)} />
       <Shifts base={base} draft={draft} counted={counted} />
+      {turnsOff(base, draft) && <p className={classes.production}>{turnsOff(base, draft)}</p>}
       {production && <p className={classes.production}>This is production: it is live within a second of saving.</p>}
     </ActDialog>
   )
@@ -152,6 +153,16 @@ function actOf(base: Targeting, draft: Targeting): string {
   if (save.kind === 'ramp') return `Set to ${save.exposure} %`
   if (save.kind === 'turn') return save.on ? 'Turn on' : 'Turn off'
   return 'Save'
+}
+
+/** Whom it meets when the targeting is turned off. */
+function turnsOff(base: Targeting, draft: Targeting): string | undefined {
+  if (!base.enabled || draft.enabled) return undefined
+  const d = base.default.distribution
+  const n = base.rules?.length ?? 0
+  const others = n ? 'everyone else' : 'everyone'
+  const exposed = d ? `${formatPercent(d.exposure)} % of ${others} are exposed` : `${others} gets ${base.default.variant ?? base.off}`
+  return `Now ${exposed}${n ? `, after ${n} ${n === 1 ? 'rule' : 'rules'}` : ''}. Then everyone gets ${draft.off}, until it is turned on again.`
 }
 
 function saidOf(base: Targeting, draft: Targeting, environment: string): string {

@@ -133,8 +133,7 @@ function useSame<T>(value: T): T {
 }
 
 function hint(t: Document): string {
-  const n = t.rules?.length ?? 0
-  return n === 0 ? 'No rule comes before.' : `Whom ${n === 1 ? 'the rule' : `none of the ${n} rules`} below ${n === 1 ? 'does not serve' : 'serves'}.`
+  return t.rules?.length ? 'Those whom no rule below serves.' : 'No rule comes before.'
 }
 
 function attributesOf(t: Document, segments: { key: string; when?: Condition }[]): string[] {
