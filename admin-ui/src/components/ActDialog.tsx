@@ -3,6 +3,7 @@ import { type ReactNode, useState } from 'react'
 import classes from './ActDialog.module.css'
 import { ProblemAlert } from './ProblemAlert'
 import { ReasonField, reasonError } from './ReasonField'
+import { focusFirst, useFocusBack } from './focusBack'
 
 interface Props {
   title: string
@@ -26,6 +27,7 @@ interface Props {
 
 // ActDialog says what an act will do, asks why, and does it. Enter does it too; Escape leaves everything as it is.
 export function ActDialog({ title, act, tone = 'primary', size = 'lg', children, reason = 'optional', disabled, confirm, onAct, onClose, explain }: Props) {
+  useFocusBack()
   const [why, setWhy] = useState('')
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
@@ -45,6 +47,7 @@ export function ActDialog({ title, act, tone = 'primary', size = 'lg', children,
   return (
     <Modal opened onClose={onClose} title={title} size={size} closeButtonProps={{ 'aria-label': 'Close' }} classNames={{ title: classes.title }}>
       <form
+        ref={focusFirst}
         className={classes.form}
         noValidate
         onSubmit={(event) => {

@@ -205,7 +205,7 @@ function Clearing({ target, receipt, onClose }: { target: FullTarget; receipt: R
         void clear()
       }}
     >
-      <ReasonField label="Why is it safe again?" value={reason} onChange={setReason} error={failure} required disabled={busy} placeholder="fixed in 4.2.1" />
+      <ReasonField autoFocus label="Why is it safe again?" value={reason} onChange={setReason} error={failure} required disabled={busy} placeholder="fixed in 4.2.1" />
       <div className={classes.acts}>
         <Button onClick={() => setOpen(false)}>Back</Button>
         <Button type="submit" variant="primary" loading={busy}>

@@ -21,3 +21,9 @@ export function useFocusBack() {
     [],
   )
 }
+
+// focusFirst, as the ref of what is in a dialog, gives the focus to its first field as soon as that is there. A focus trap does so a moment later, and
+// what is typed in that moment would be lost.
+export function focusFirst(inside: HTMLElement | null) {
+  inside?.querySelector<HTMLElement>('[data-autofocus]')?.focus({ preventScroll: true })
+}
