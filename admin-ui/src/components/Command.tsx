@@ -1,19 +1,26 @@
 import { Button } from '@mantine/core'
-import { Fragment, useState } from 'react'
+import { Fragment, useRef, useState } from 'react'
 import classes from './Command.module.css'
 import { CheckIcon, CopyIcon } from './icons'
 
 // Command is a line to type in a terminal, with a button that copies it.
 export function Command({ children }: { children: string }) {
   const [copied, setCopied] = useState(false)
+  const text = useRef<HTMLElement>(null)
   const copy = async () => {
-    await navigator.clipboard.writeText(children)
+    try {
+      await navigator.clipboard.writeText(children)
+    } catch {
+      // Over plain HTTP there is no clipboard: the text is marked, to be copied by hand.
+      if (text.current) window.getSelection()?.selectAllChildren(text.current)
+      return
+    }
     setCopied(true)
     window.setTimeout(() => setCopied(false), 2000)
   }
   return (
     <div className={classes.command}>
-      <code className={classes.text}>
+      <code ref={text} className={classes.text}>
         {children.split(' ').map((word, n) => (
           // A line breaks between words only: an option torn from its dashes is mistyped.
           <Fragment key={n}>

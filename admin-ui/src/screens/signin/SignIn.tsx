@@ -115,8 +115,8 @@ function TokenForm({ expired, failure, onDone }: TokenFormProps) {
         Sign in
       </Button>
       <div className={classes.hint}>
-        <p>No token of your own? Somebody who has one makes it:</p>
-        <Command>dimmer tokens create your-name --kind admin --role editor</Command>
+        <p>Where the command line knows the server, it prints a link that signs you in:</p>
+        <Command>dimmer ui</Command>
       </div>
     </form>
   )
