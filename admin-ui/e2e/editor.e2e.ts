@@ -77,11 +77,11 @@ describe('rules', () => {
     const server = await on.server()
     await ranking(server)
     const { page: p } = await arrive(server)
-    await p.getByRole('button', { name: /^Move Rule 3/ }).focus()
-    await p.keyboard.press('ArrowUp')
-    await p.keyboard.press('ArrowUp') // the handle has kept the focus
+    await p.getByRole('button', { name: /^Move 1 Staff/ }).focus()
+    await p.keyboard.press('ArrowDown')
+    await p.keyboard.press('ArrowDown') // the handle has kept the focus
     await save(p)
-    expect(await order(server)).toEqual(['r-old', 'r-staff', 'r-europe'])
+    expect(await order(server)).toEqual(['r-europe', 'r-old', 'r-staff'])
     const [from, to] = [await p.getByRole('button', { name: /place 1 of 3/ }).boundingBox(), await p.getByRole('button', { name: /place 3 of 3/ }).boundingBox()]
     if (!from || !to) throw new Error('there are no handles')
     await p.mouse.move(from.x + 8, from.y + 8)
@@ -89,7 +89,7 @@ describe('rules', () => {
     await p.mouse.move(from.x + 8, to.y + to.height + 8, { steps: 20 })
     await p.mouse.up()
     await save(p)
-    expect(await order(server)).toEqual(['r-staff', 'r-europe', 'r-old'])
+    expect(await order(server)).toEqual(['r-old', 'r-staff', 'r-europe'])
   })
 
   test('that cannot be saved say so at the field, and nothing is sent', async () => {

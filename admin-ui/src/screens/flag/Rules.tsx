@@ -15,7 +15,6 @@ export function Rules() {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
   const [said, say] = useState('')
   const list = useRef<HTMLOListElement>(null)
-  const toFocus = useFocusOfMoved(list)
   const show = (id: string, on: boolean) => setOpen((was) => new Set(on ? [...was, id] : [...was].filter((x) => x !== id)))
   const rules = draft.rules ?? []
   const insert = (rule: Rule, at: number) => {
@@ -32,7 +31,6 @@ export function Rules() {
       case 'move':
         edit((t) => ({ ...t, rules: moved(t.rules ?? [], at, what.to) }))
         say(`Moved to place ${what.to + 1} of ${rules.length}`)
-        toFocus.current = id
         return
       case 'duplicate':
         return insert({ ...rule, id: newId() }, at + 1)
@@ -88,19 +86,6 @@ function useLatest<A extends unknown[]>(fn: (...args: A) => void): (...args: A) 
     latest.current = fn
   })
   return useCallback((...args: A) => latest.current(...args), [])
-}
-
-/** A card that is moved within the list loses the focus, so its handle gets it back. */
-function useFocusOfMoved(list: RefObject<HTMLOListElement | null>) {
-  const moved = useRef<string>(undefined)
-  useLayoutEffect(() => {
-    const id = moved.current
-    moved.current = undefined
-    if (id === undefined) return
-    const card = [...(list.current?.children ?? [])].find((c) => c.getAttribute('data-rule') === id)
-    card?.querySelector<HTMLButtonElement>('button[data-grip]')?.focus()
-  })
-  return moved
 }
 
 function newId(): string {

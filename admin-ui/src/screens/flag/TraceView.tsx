@@ -5,14 +5,17 @@ import { assignmentPieces, exposurePieces, lineAt } from '../../lib/hashline'
 import { type Condition as Authored, type Flag, type Targeting, defaultRule } from '../../lib/model'
 import { formatBuckets } from '../../lib/percent'
 import { conditionParts } from '../../lib/sentence'
-import { type Trace, type TraceCondition, type TraceServe, type TraceState, clauseWhy, distributionWhy, resultText, segmentWhy } from '../../lib/trace'
+import { type Trace, type TraceCondition, type TraceServe, type TraceState, clauseWhy, distributionWhy, resultText, segmentWhy, servesText } from '../../lib/trace'
 import { AssignmentBar, ExposureBar } from './HashLine'
 import classes from './TraceView.module.css'
 import { toneOf } from './variants'
 
 type Props = { trace: Trace; flag: Flag; targeting: Targeting }
 
-// TraceView is the way of one evaluation, from the top: what was asked, what it came to, and why. What was not looked at is said to be so.
+const noRoom = 'There was no room in the trace to tell more: it has at most 64 KiB.'
+
+// TraceView is the way of one evaluation, from the top: what was asked, what it came to, and why. What was not looked at is said to be so, and so is
+// what the server had no room to tell.
 export function TraceView({ trace, flag, targeting }: Props) {
   const authoredRule = (id: string) => targeting.rules?.find((r) => r.id === id)
   return (
@@ -31,7 +34,7 @@ export function TraceView({ trace, flag, targeting }: Props) {
               Prerequisite: flag <b>{p.flag}</b> has to serve {p.variants.join(' or ')}
             </>
           }
-          why={p.trace && `It serves ${p.trace.result.variant ?? 'nothing'}: ${resultText(p.trace.result)}`}
+          why={p.trace ? `It serves ${servesText(p.trace.result)}: ${resultText(p.trace.result)}` : p.truncated && noRoom}
         />
       ))}
       {(trace.rules ?? []).map((r, i) => (
@@ -43,11 +46,11 @@ export function TraceView({ trace, flag, targeting }: Props) {
               Rule {i + 1} {authoredRule(r.id)?.name}
             </>
           }
-          why={!r.when && r.state !== 'skipped' ? 'It has no condition, so it matches.' : undefined}
+          why={r.when || r.state === 'skipped' ? undefined : authoredRule(r.id)?.when || r.state !== 'true' ? noRoom : r.truncated && !authoredRule(r.id) ? noRoom : 'It has no condition, so it matches.'}
           decides={r.id === trace.result.rule}
         >
           {r.when ? <Condition of={r.when} authored={authoredRule(r.id)?.when} /> : r.state === 'skipped' && <Skipped condition={authoredRule(r.id)?.when} />}
-          {r.serve && <Serve of={r.serve} id={r.id} flag={flag} targeting={targeting} />}
+          {r.serve ? <Serve of={r.serve} id={r.id} flag={flag} targeting={targeting} /> : r.truncated && r.state === 'true' && r.when && <p className={classes.why}>{noRoom}</p>}
         </Step>
       ))}
       {trace.default && (
@@ -55,13 +58,16 @@ export function TraceView({ trace, flag, targeting }: Props) {
           <Serve of={trace.default} id={defaultRule} flag={flag} targeting={targeting} />
         </Step>
       )}
+      {trace.truncated && <Step state="untold" title="The rest is not told" why={`The steps after these were taken, and the answer above is the right one. ${noRoom}`} />}
     </ol>
   )
 }
 
-const words: Record<TraceState, string> = { true: 'yes', false: 'no', error: 'error', skipped: 'not looked at' }
+type State = TraceState | 'untold'
 
-function Step({ state, title, why, decides, harm, children }: { state: TraceState; title: ReactNode; why?: ReactNode; decides?: boolean; harm?: boolean; children?: ReactNode }) {
+const words: Record<State, string> = { true: 'yes', false: 'no', error: 'error', skipped: 'not looked at', untold: 'not told' }
+
+function Step({ state, title, why, decides, harm, children }: { state: State; title: ReactNode; why?: ReactNode; decides?: boolean; harm?: boolean; children?: ReactNode }) {
   return (
     <li className={classes.step} data-state={state} data-decides={decides || undefined} data-harm={harm || undefined}>
       <div className={classes.head}>
@@ -69,14 +75,14 @@ function Step({ state, title, why, decides, harm, children }: { state: TraceStat
         <span className={classes.title}>{title}</span>
         {decides && <span className={classes.decides}>decides</span>}
       </div>
-      {why !== undefined && <p className={classes.why}>{why}</p>}
+      {why && <p className={classes.why}>{why}</p>}
       {children}
     </li>
   )
 }
 
-function Mark({ state }: { state: TraceState }) {
-  const shapes: Record<TraceState, string> = { true: 'm3 8.5 3.2 3.2L13 4.5', false: 'M4 4l8 8M12 4l-8 8', error: 'M8 3v6.5M8 12.5v.01', skipped: 'M4.5 8h7' }
+function Mark({ state }: { state: State }) {
+  const shapes: Record<State, string> = { true: 'm3 8.5 3.2 3.2L13 4.5', false: 'M4 4l8 8M12 4l-8 8', error: 'M8 3v6.5M8 12.5v.01', skipped: 'M4.5 8h7', untold: 'M3 8v.01M8 8v.01M13 8v.01' }
   return (
     <span className={classes.mark} data-state={state}>
       <svg width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeWidth="1.75" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
@@ -99,39 +105,50 @@ function Condition({ of: c, authored }: ConditionProps) {
     )
   }
   const kids = c.all ?? c.any
-  if (kids) return <Group state={c.state} word={c.all ? 'all of' : 'any of'} kids={kids} authored={authored && ('all' in authored ? authored.all : 'any' in authored ? authored.any : [])} />
+  if (kids) return <Group state={c.state} word={c.all ? 'all of' : 'any of'} kids={kids} untold={c.truncated} authored={authored && ('all' in authored ? authored.all : 'any' in authored ? authored.any : [])} />
   if (c.not) return <Group state={c.state} word="not" kids={[c.not]} authored={authored && 'not' in authored ? [authored.not] : []} />
   if (c.segment) {
     return (
       <>
         <Line state={c.state} sentence={<Sentence parts={conditionParts({ segment: c.segment.key })} />} why={segmentWhy(c.segment)} />
-        {c.segment.when && <Kids of={[c.segment.when]} authored={[]} />}
+        {c.segment.when ? <Kids of={[c.segment.when]} authored={[]} /> : c.segment.truncated && <Kids of={[]} authored={[]} untold />}
       </>
     )
   }
   if (c.flag) {
-    return <Line state={c.state} sentence={<Sentence parts={conditionParts({ flag: c.flag.flag, variants: c.variants ?? [] })} />} why={`it serves ${c.flag.result.variant ?? 'nothing'}: ${resultText(c.flag.result)}`} />
+    const parts = conditionParts(c.variants ? { flag: c.flag.flag, variants: c.variants } : (authored ?? { flag: c.flag.flag, variants: [] }))
+    return <Line state={c.state} sentence={<Sentence parts={parts} />} why={`it serves ${servesText(c.flag.result)}: ${resultText(c.flag.result)}`} />
   }
-  return c.clause ? <Line state={c.state} sentence={<Sentence parts={conditionParts(c.clause)} />} why={clauseWhy(c.clause)} /> : null
+  // As it was authored it is whole: of a long list of values a trace may have told only the first.
+  if (c.clause) return <Line state={c.state} sentence={<Sentence parts={conditionParts(c.clause.truncated && authored ? authored : c.clause)} />} why={clauseWhy(c.clause)} />
+  return <Line state={c.state} sentence={authored && <Sentence parts={conditionParts(authored)} />} why="why, there was no room to tell" />
 }
 
-function Group({ state, word, kids, authored }: { state: TraceState; word: string; kids: TraceCondition[]; authored: Authored[] | undefined }) {
+type GroupProps = { state: TraceState; word: string; kids: TraceCondition[]; untold?: boolean | undefined; authored: Authored[] | undefined }
+
+function Group({ state, word, kids, untold, authored }: GroupProps) {
   return (
     <div className={classes.group}>
       <p className={classes.line}>
         <Mark state={state} /> <span className={classes.joint}>{word}</span>
       </p>
-      <Kids of={kids} authored={authored ?? []} />
+      <Kids of={kids} authored={authored ?? []} untold={untold} />
     </div>
   )
 }
 
-function Kids({ of, authored }: { of: TraceCondition[]; authored: Authored[] }) {
+function Kids({ of, authored, untold }: { of: TraceCondition[]; authored: Authored[]; untold?: boolean | undefined }) {
+  const more = authored.length - of.length
   return (
     <div className={classes.kids}>
       {of.map((kid, i) => (
         <Condition key={i} of={kid} authored={authored[i]} />
       ))}
+      {untold && (
+        <p className={classes.line}>
+          <Mark state="untold" /> <span className={classes.found}>{more > 0 ? `${more.toLocaleString('en-US')} more, which there was no room to tell` : 'there was no room to tell more'}</span>
+        </p>
+      )}
     </div>
   )
 }
