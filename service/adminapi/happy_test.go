@@ -145,6 +145,8 @@ func flagsTour(t *testing.T, w *world) {
 	require.Len(t, list.Items, 1)
 	require.Equal(t, []string{"staging"}, keysOf(list.Items[0].Environments))
 	require.Equal(t, "off", list.Items[0].Environments["staging"].State)
+	require.Len(t, decode[FlagList](t, w.ok(200, ask{method: "GET", path: flags + "?flag=banner"})).Items, 1)
+	require.Empty(t, decode[FlagList](t, w.ok(200, ask{method: "GET", path: flags + "?flag=ban"})).Items, "a whole key")
 
 	got = w.ok(200, ask{method: "PUT", path: flags + "/banner", body: strings.Replace(string(got.body), `"name":""`, `"name":"Banner"`, 1), header: match(got)})
 	got = w.ok(200, ask{method: "PATCH", path: flags + "/banner", media: "application/merge-patch+json", body: `{"tags":null,"owner":"ada"}`, header: match(got)})
