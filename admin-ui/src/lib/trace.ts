@@ -1,4 +1,6 @@
 // The server's trace of one evaluation (evaluator.Trace), and why each step came out as it did, in words.
+// A trace has at most 64 KiB: what there was no room for is absent, and the part that it belongs to says so in truncated. What is absent there is
+// untold, and nothing may be concluded from it.
 
 import type { Clause, Json } from './model'
 import { valueText } from './sentence'
@@ -13,10 +15,14 @@ export interface TraceResult {
   rule?: string
   version?: number
   error?: string
+  /** The value, or variant and rule, are untold. */
+  truncated?: boolean
 }
 
 export interface TraceClause extends Clause {
-  candidates?: { value: Json; usable: boolean; match: boolean }[]
+  candidates?: { value: Json; usable: boolean; match: boolean; truncated?: boolean }[]
+  /** Not all values and candidates are told; one that matches comes last. */
+  truncated?: boolean
   why: 'missing' | 'there' | 'unusable' | 'match' | 'noMatch'
 }
 
@@ -26,6 +32,7 @@ export interface TraceSegment {
   attribute?: string
   list?: boolean
   when?: TraceCondition
+  truncated?: boolean
 }
 
 export interface TraceCondition {
@@ -37,6 +44,7 @@ export interface TraceCondition {
   flag?: Trace
   variants?: string[]
   clause?: TraceClause
+  truncated?: boolean
 }
 
 export interface TraceBucket {
@@ -45,13 +53,14 @@ export interface TraceBucket {
 }
 
 export interface TraceDistribution {
-  bucketBy?: { attribute: string; value?: Json; key?: string }[]
+  bucketBy?: { attribute: string; value?: Json; key?: string; truncated?: boolean }[]
   exposure: number
   expose?: TraceBucket
   exposed: boolean
   keyless?: boolean
   assign?: TraceBucket
   range?: { variant: string; from: number; to: number }
+  truncated?: boolean
 }
 
 export interface TraceServe {
@@ -64,6 +73,7 @@ export interface TraceRule {
   state: TraceState
   when?: TraceCondition
   serve?: TraceServe
+  truncated?: boolean
 }
 
 export interface Trace {
@@ -71,10 +81,12 @@ export interface Trace {
   kills?: string[]
   disabled?: boolean
   problems?: string[]
-  prerequisites?: { flag: string; variants: string[]; state: TraceState; trace?: Trace }[]
+  prerequisites?: { flag: string; variants: string[]; state: TraceState; trace?: Trace; truncated?: boolean }[]
   rules?: TraceRule[]
   default?: TraceServe
   result: TraceResult
+  /** Kills, problems, prerequisites, rules or the default are not all told: the first ones are. */
+  truncated?: boolean
 }
 
 /** Why an answer is what it is, in a sentence. */
@@ -89,7 +101,7 @@ export function resultText(r: TraceResult, place: (rule: string) => string = (id
     }
     return `the caller’s default is used: ${why[r.error] ?? r.error}`
   }
-  const by = r.rule ? place(r.rule) : 'everyone else'
+  const by = r.rule ? place(r.rule) : r.truncated && r.variant === undefined ? 'a rule, or what everyone else gets,' : 'everyone else'
   switch (r.cause) {
     case 'killed':
       return 'the flag is killed, so everyone gets the off variant'
@@ -98,7 +110,7 @@ export function resultText(r: TraceResult, place: (rule: string) => string = (id
     case 'prerequisite':
       return 'a prerequisite fails, so the off variant is served'
     case 'rule':
-      return `${by} decides`
+      return `${r.rule ? by : 'a rule'} decides`
     case 'default':
       return 'no rule decides, so what everyone else gets'
     case 'unexposed':
@@ -109,17 +121,27 @@ export function resultText(r: TraceResult, place: (rule: string) => string = (id
   return r.cause || r.reason
 }
 
+/** Which variant a flag came to, as far as it is told. */
+export function servesText(r: TraceResult): string {
+  return r.variant ?? (r.truncated && !r.error ? 'a variant that there was no room to tell' : 'nothing')
+}
+
 /** What a clause found, and why it is true or false. */
 export function clauseWhy(c: TraceClause): string {
-  const found = (c.candidates ?? []).map((k) => valueText(k.value))
-  const values = found.length > 4 ? `${found.slice(0, 4).join(', ')} and ${found.length - 4} more` : found.join(', ')
+  const told = c.candidates ?? []
+  const found = told.map((k) => (k.truncated ? 'something too long to tell' : valueText(k.value)))
+  const match = told.findIndex((k) => k.match)
+  const shown = found.length > 4 ? [...found.slice(0, 3), found[match > 3 ? match : 3]] : found
+  const left = found.length - shown.length
+  const more = c.truncated ? ' and perhaps more that there was no room to tell' : left > 0 ? ` and ${left} more` : ''
+  const values = found.length > 0 ? `${shown.join(', ')}${more}` : 'something that there was no room to tell'
   switch (c.why) {
     case 'missing':
       return c.op === 'exists' ? `${c.attribute} is missing` : `${c.attribute} is missing; a clause about what is missing is never true`
     case 'there':
       return `it is ${values}`
     case 'unusable':
-      if (found.length === 0) return `${c.attribute} is empty`
+      if (found.length === 0 && !c.truncated) return `${c.attribute} is empty`
       return `${c.attribute} is ${values}, which ${c.op} cannot compare; such a clause is never true`
     case 'match':
       return `${c.attribute} is ${values}`
@@ -151,7 +173,11 @@ export function distributionWhy(d: TraceDistribution): string[] {
   const out: string[] = []
   const asked = d.bucketBy ?? []
   const key = asked.find((k) => k.key)
-  for (const k of asked) if (k !== key) out.push(`${k.attribute} ${k.value === undefined ? 'is missing' : `is ${valueText(k.value)}, which is no key`}`)
+  for (const k of asked) {
+    if (k === key) continue
+    const is = k.truncated ? 'is too long to tell, and is no key' : k.value === undefined ? 'is missing' : `is ${valueText(k.value)}, which is no key`
+    out.push(`${k.attribute} ${is}`)
+  }
   if (key) out.push(`drawn by ${key.attribute} = ${valueText(key.key)}`)
   if (d.keyless) return [...out, 'without a key nobody is exposed']
   if (d.exposure === 0) return [...out, 'nobody is exposed: the exposure is 0 %']

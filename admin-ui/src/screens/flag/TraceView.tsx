@@ -46,11 +46,11 @@ export function TraceView({ trace, flag, targeting }: Props) {
               Rule {i + 1} {authoredRule(r.id)?.name}
             </>
           }
-          why={r.when || r.state === 'skipped' ? undefined : authoredRule(r.id)?.when || r.state !== 'true' ? noRoom : r.truncated && !authoredRule(r.id) ? noRoom : 'It has no condition, so it matches.'}
+          why={r.when || r.state === 'skipped' ? undefined : r.truncated ? noRoom : 'It has no condition, so it matches.'}
           decides={r.id === trace.result.rule}
         >
           {r.when ? <Condition of={r.when} authored={authoredRule(r.id)?.when} /> : r.state === 'skipped' && <Skipped condition={authoredRule(r.id)?.when} />}
-          {r.serve ? <Serve of={r.serve} id={r.id} flag={flag} targeting={targeting} /> : r.truncated && r.state === 'true' && r.when && <p className={classes.why}>{noRoom}</p>}
+          {r.serve ? <Serve of={r.serve} id={r.id} flag={flag} targeting={targeting} /> : r.truncated && r.when && <p className={classes.why}>{noRoom}</p>}
         </Step>
       ))}
       {trace.default && (
