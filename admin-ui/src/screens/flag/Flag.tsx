@@ -60,7 +60,7 @@ function Loaded({ at, flag }: { at: Place; flag: Definition }) {
         <EnvironmentTabs at={at} archived={flag.archived ?? false} edited={Object.keys(drafts)} />
         {viewer && <p className={classes.note}>You may look and not change: your role is viewer.</p>}
         <Killed at={at} targeting={targeting.data} readOnly={viewer} />
-        <PartTabs at={at} />
+        <PartTabs at={at} current={tab} />
         {targeting.error ? (
           <ProblemAlert error={targeting.error} retry={() => void targeting.refetch()} />
         ) : !targeting.data ? (

@@ -54,17 +54,18 @@ const parts: { tab: FlagTab; label: string }[] = [
   { tab: 'evaluate', label: 'Evaluate' },
 ]
 
-export function PartTabs({ at }: { at: Place }) {
+export function PartTabs({ at, current }: { at: Place; current: FlagTab }) {
   return (
     <nav className={classes.parts} aria-label="Parts of the flag">
       {parts.map(({ tab, label }) => (
-        <PartLink key={tab} at={at} tab={tab} label={label} />
+        <PartLink key={tab} at={at} tab={tab} label={label} current={tab === current} />
       ))}
     </nav>
   )
 }
 
-function PartLink({ at: { project, flag, environment }, tab, label }: { at: Place; tab: FlagTab; label: string }) {
+// PartLink is current by what is shown, and not by its address: a link from elsewhere may leave out the environment.
+function PartLink({ at: { project, flag, environment }, tab, label, current }: { at: Place; tab: FlagTab; label: string; current: boolean }) {
   return (
     <Link
       to={to}
@@ -72,7 +73,8 @@ function PartLink({ at: { project, flag, environment }, tab, label }: { at: Plac
       search={{ env: environment, ...(tab === 'targeting' ? {} : { tab }) }}
       className={classes.part}
       activeOptions={{ exact: true, includeSearch: true }}
-      activeProps={{ 'aria-current': 'page' }}
+      activeProps={{}}
+      aria-current={current ? 'page' : undefined}
     >
       {label}
     </Link>
