@@ -19,12 +19,17 @@ type TableProps = {
   items: readonly FlagState[]
   environments: readonly Environment[]
   size: Size
+  // Names this list with its filters: where it was scrolled to is kept by it.
+  memory: string
   sort: Sort
   onSort: (by: Sort['by']) => void
 }
 
+// Where lists were scrolled to, for as long as the page lives.
+const places = new Map<string, number>()
+
 // FlagTable shows flags × environments. Only rows near the window are in the document. It is one stop of the Tab key; arrows move within.
-export function FlagTable({ project, items, environments, size, sort, onSort }: TableProps) {
+export function FlagTable({ project, items, environments, size, sort, onSort, memory }: TableProps) {
   const narrow = size === 'phone'
   const { kind, name } = extra(size)
   const scroller = useRef<HTMLDivElement>(null)
@@ -35,7 +40,13 @@ export function FlagTable({ project, items, environments, size, sort, onSort }: 
     estimateSize: () => height,
     overscan: 8,
     useFlushSync: false,
+    initialOffset: () => places.get(memory) ?? 0,
   })
+  // Whoever comes back from a flag finds the list where he left it; other filters begin at the top.
+  useEffect(() => {
+    if (rows.scrollOffset !== (places.get(memory) ?? 0)) rows.scrollToOffset(places.get(memory) ?? 0)
+    return () => void places.set(memory, rows.scrollOffset ?? 0)
+  }, [rows, memory])
   useEffect(() => rows.measure(), [rows, height])
   const columns = narrow
     ? 'minmax(0, 1fr) 128px 44px'

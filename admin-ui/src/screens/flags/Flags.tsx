@@ -9,6 +9,7 @@ import { defaultEnvironment } from '../../app/environment'
 import { useMay } from '../../app/rights'
 import type { FlagsSearch } from '../../app/search'
 import { Empty } from '../../components/Empty'
+import { NoEnvironment } from '../../components/NoEnvironment'
 import { Page } from '../../components/Page'
 import { ProblemAlert } from '../../components/ProblemAlert'
 import { RowsSkeleton } from '../../components/RowsSkeleton'
@@ -62,7 +63,7 @@ export function Flags() {
       fill
       actions={
         <>
-          {operator && (
+          {operator && items.length > 0 && (
             <Button leftSection={<KillIcon size={16} />} onClick={() => openKill({ project, tag: tag ?? '', environment: env })}>
               Kill by tag
             </Button>
@@ -94,6 +95,8 @@ export function Flags() {
       ) : none ? (
         archived ? (
           <Empty title="Nothing is archived">A flag that has done its work is archived: it serves off everywhere, and its history stays.</Empty>
+        ) : all.length === 0 ? (
+          <NoEnvironment project={project}>A flag stands between new code and your users.</NoEnvironment>
         ) : (
           <Empty
             title="No flags yet"
@@ -110,7 +113,7 @@ export function Flags() {
       ) : shown.length === 0 && complete ? (
         <Empty title="No flag is like that">Other words, or fewer filters, find more.</Empty>
       ) : (
-        <FlagTable project={project} items={shown} environments={columns} size={size} sort={order} onSort={(by) => change({ sort: nextSort(order, by) })} />
+        <FlagTable project={project} items={shown} environments={columns} size={size} memory={JSON.stringify([project, search])} sort={order} onSort={(by) => change({ sort: nextSort(order, by) })} />
       )}
       {creating && (
         <Suspense>
