@@ -7,6 +7,7 @@ import { environmentsQuery } from '../../api/queries'
 import { defaultEnvironment } from '../../app/environment'
 import { useSession } from '../../app/session'
 import { ActDialog } from '../../components/ActDialog'
+import { NoEnvironment } from '../../components/NoEnvironment'
 import { Page } from '../../components/Page'
 import { ProblemAlert } from '../../components/ProblemAlert'
 import { diffTargeting, lineText } from '../../lib/diff'
@@ -31,7 +32,7 @@ export function Flag() {
   if (failed) return <ProblemPage error={failed} flag={flag} retry={() => void definition.refetch()} />
   if (!definition.data || !environments.data) return <Waiting flag={flag} />
   const shown = environments.data.find((e) => e.key === env) ?? defaultEnvironment(environments.data)
-  if (!shown) return <Waiting flag={flag} />
+  if (!shown) return <Nowhere project={project} flag={definition.data} />
   // Another flag is another page: no draft of the one may be saved to the other.
   return <Loaded key={`${project}/${flag}`} at={{ project, flag, environment: shown.key }} flag={definition.data} />
 }
@@ -111,6 +112,15 @@ function Waiting({ flag }: { flag: string }) {
         <Skeleton height={36} maw={640} mb={24} />
         <Skeleton height={320} maw={1120} />
       </div>
+    </Page>
+  )
+}
+
+function Nowhere({ project, flag }: { project: string; flag: Definition }) {
+  return (
+    <Page title={flag.name || flag.key}>
+      <About flag={flag} />
+      <NoEnvironment project={project}>The flag is there, and served nowhere yet.</NoEnvironment>
     </Page>
   )
 }
