@@ -119,10 +119,14 @@ function Slider({ before, after, dark, height, label, onChange, disabled }: Slid
 
 function Assignment({ flag, off, before, after, large }: { flag: Flag; off: string; before: Line; after: Line; large: boolean }) {
   const weights = weightsOf(after.ranges)
-  const label = (variant: string) => `${variant} ${formatBuckets(weights.get(variant) ?? 0)} %`
+  const pieces = assignmentPieces(before.ranges, after.ranges)
+  const drawn = new Map<string, number>()
+  for (const { variant } of pieces) drawn.set(variant, (drawn.get(variant) ?? 0) + 1)
+  // A variant that lies in several pieces has its share in all of them together: told at each, it would seem to have more.
+  const label = (variant: string) => (drawn.get(variant) === 1 ? `${variant} ${formatBuckets(weights.get(variant) ?? 0)} %` : variant)
   return (
     <AssignmentBar
-      pieces={assignmentPieces(before.ranges, after.ranges)}
+      pieces={pieces}
       tone={(variant) => toneOf(flag, off, variant)}
       height={large ? 24 : 16}
       label={(piece) => label(piece.variant)}
