@@ -1,5 +1,5 @@
 import { Menu, UnstyledButton } from '@mantine/core'
-import { Link } from '@tanstack/react-router'
+import { Link, useLocation } from '@tanstack/react-router'
 import { EnvironmentIcon, FlagIcon, InstanceIcon, LogIcon, Mark, MoreIcon, SegmentIcon, TokenIcon } from '../components/icons'
 import classes from './rail.module.css'
 
@@ -30,6 +30,8 @@ export function Rail({ project }: { project: string }) {
 }
 
 export function BottomBar({ project }: { project: string }) {
+  const { pathname } = useLocation()
+  const more = places.some(({ to, phone }) => !phone && pathname.startsWith(to.replace('$project', project)))
   return (
     <nav className={classes.bottom} aria-label="Main">
       {places
@@ -42,7 +44,7 @@ export function BottomBar({ project }: { project: string }) {
         ))}
       <Menu position="top-end" width={200}>
         <Menu.Target>
-          <UnstyledButton className={classes.link}>
+          <UnstyledButton className={classes.link} data-active={more || undefined}>
             <MoreIcon />
             <span>More</span>
           </UnstyledButton>
