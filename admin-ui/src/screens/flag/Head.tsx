@@ -23,7 +23,14 @@ export function About({ flag }: { flag: Flag }) {
       <Kind kind={flag.kind} />
       <span>{typeWords[flag.type]}</span>
       <span>{flag.clientVisible ? 'Visible to clients' : 'Servers only'}</span>
-      {flag.owner && <span>Owner: {flag.owner}</span>}
+      {flag.owner && (
+        <span>
+          Owner:{' '}
+          <Link from="/p/$project" to="/p/$project/flags" search={{ owner: flag.owner }} className={classes.tag}>
+            {flag.owner}
+          </Link>
+        </span>
+      )}
       {(flag.tags ?? []).map((tag) => (
         <Link key={tag} from="/p/$project" to="/p/$project/flags" search={{ tag }} className={classes.tag}>
           #{tag}
