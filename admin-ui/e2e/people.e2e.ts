@@ -110,6 +110,49 @@ describe('the connection', () => {
   })
 })
 
+describe('a tab in the background', () => {
+  test('holds no connection, and is current when it is looked at', async () => {
+    const server = await on.server()
+    await rampable(server)
+    const ann = await on.person(server)
+    const tab = await ann.context.newPage()
+    let [streams, ended] = [0, 0]
+    tab.on('request', (request) => void (request.url().includes('/events') && streams++))
+    tab.on('requestfailed', (request) => void (request.url().includes('/events') && ended++))
+    await tab.addInitScript(() => {
+      let hidden = true
+      Object.defineProperty(document, 'hidden', { get: () => hidden })
+      Object.defineProperty(document, 'visibilityState', { get: () => (hidden ? 'hidden' : 'visible') })
+      Object.assign(window, {
+        show(on: boolean) {
+          hidden = !on
+          document.dispatchEvent(new Event('visibilitychange'))
+        },
+      })
+    })
+    const show = (on: boolean) => tab.evaluate((to) => (window as unknown as { show: (on: boolean) => void }).show(to), on)
+    await tab.goto(`${server.url}/p/shop/flags`)
+    const row = tab.getByRole('row').filter({ hasText: 'new-checkout' })
+    await row.getByText('10 %').waitFor()
+    const ramp = (exposure: number) => server.call('POST', '/v1/projects/shop/flags/new-checkout/environments/production/ramp', { exposure, reason: 'unseen' })
+    await ramp(33)
+    expect(streams).toBe(0)
+    await show(true)
+    await row.getByText('33 %').waitFor()
+    expect(streams).toBe(1)
+    await show(false)
+    const line = tab.getByRole('status').filter({ hasText: /Live|Connecting|lost/ })
+    await ramp(44)
+    await row.getByText('44 %').waitFor() // for a moment it still listens
+    await until('the connection is given up', () => ended === 1)
+    await ramp(55)
+    await show(true)
+    await row.getByText('55 %').waitFor()
+    expect(await line.innerText()).toBe('Live')
+    expect(streams).toBe(2)
+  })
+})
+
 describe('names are text', () => {
   test('markup that somebody stored is shown and not run', async () => {
     const server = await on.server()

@@ -23,8 +23,9 @@ export function useLive(): Live {
 const manyFlags = 20
 // The server says something every 15 s; after this much silence the connection is dead, whatever the browser thinks (ms).
 const silence = 40_000
-// A page that nobody looks at gives its connection up, since browsers have few of them for one server (ms).
-const hiddenFor = 60_000
+// A page that nobody looks at gives its connection up, and one that is opened in the background takes none: over plain HTTP a browser has six for
+// one server, and the page that is looked at has to have one for a kill (ms).
+const hiddenFor = 5_000
 const slowest = 10_000
 
 // follow keeps one stream of a project's events open until stop is called, and keeps the query cache true by it.
@@ -70,6 +71,8 @@ export function follow(project: string, queries: QueryClient): { stop: () => voi
   }
 
   const take = ({ event, data, id }: ServerEvent) => {
+    // What was loaded before the stream began may have changed in between, and no event will tell.
+    if (position === '') void queries.invalidateQueries({ queryKey: keys.all(project), predicate: ({ state: { dataUpdatedAt, fetchStatus } }) => dataUpdatedAt > 0 && fetchStatus === 'idle' })
     position = id
     const revision = Number(id.split('.')[1] ?? 0)
     attempt = 0
@@ -125,7 +128,7 @@ export function follow(project: string, queries: QueryClient): { stop: () => voi
 
   const run = async () => {
     while (!ended.signal.aborted && session.get().kind === 'in') {
-      if (document.hidden && hiding === undefined && position !== '') {
+      if (document.hidden && hiding === undefined) {
         await pause(2 ** 30) // until somebody looks again
         continue
       }
