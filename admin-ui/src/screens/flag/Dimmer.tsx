@@ -34,7 +34,7 @@ export function Dimmer({ flag, off, label, before, after, counted, dark, large, 
       <div className={classes.readout}>
         <p className={classes.number} aria-live="off">
           {changed && <span className={classes.was}>{formatBuckets(before.exposure)} → </span>}
-          <span className={classes.now} data-dark={dark || undefined}>
+          <span className={classes.now} data-dark={dark !== undefined || after.exposure === 0 || undefined}>
             {formatBuckets(after.exposure)}
             <span className={classes.percent}> %</span>
           </span>
@@ -59,7 +59,7 @@ export function Dimmer({ flag, off, label, before, after, counted, dark, large, 
           <span key={n}>{n}</span>
         ))}
       </div>
-      <Assignment flag={flag} off={off} before={before} after={after} large={large ?? false} />
+      <Assignment flag={flag} off={off} before={before} after={after} large={large ?? false} quiet={dark !== undefined || (before.exposure === 0 && after.exposure === 0)} />
       <Numbers before={before} after={after} counted={counted} dark={dark} />
       <Outcome flag={flag} off={off} before={before} after={after} dark={dark} />
     </div>
@@ -117,7 +117,7 @@ function Slider({ before, after, dark, height, label, onChange, disabled }: Slid
   )
 }
 
-function Assignment({ flag, off, before, after, large }: { flag: Flag; off: string; before: Line; after: Line; large: boolean }) {
+function Assignment({ flag, off, before, after, large, quiet }: { flag: Flag; off: string; before: Line; after: Line; large: boolean; quiet: boolean }) {
   const weights = weightsOf(after.ranges)
   const pieces = assignmentPieces(before.ranges, after.ranges)
   const drawn = new Map<string, number>()
@@ -129,6 +129,7 @@ function Assignment({ flag, off, before, after, large }: { flag: Flag; off: stri
       pieces={pieces}
       tone={(variant) => toneOf(flag, off, variant)}
       height={large ? 24 : 16}
+      quiet={quiet}
       label={(piece) => label(piece.variant)}
     />
   )

@@ -48,15 +48,23 @@ export function ExposureBar({ pieces, glow, dark, marker, height }: { pieces: Ex
   )
 }
 
-type AssignmentProps = { pieces: AssignmentPiece[]; tone: (variant: string) => Tone; marker?: number; height: number; label: (piece: AssignmentPiece) => string }
+type AssignmentProps = {
+  pieces: AssignmentPiece[]
+  /** Nobody is exposed, so nobody has a variant now. */
+  quiet?: boolean
+  tone: (variant: string) => Tone
+  marker?: number
+  height: number
+  label: (piece: AssignmentPiece) => string
+}
 
 // AssignmentBar draws the line that decides the variant, each in its colour; who switches is hatched in the colour of the variant that was.
-export function AssignmentBar({ pieces, tone, marker, height, label }: AssignmentProps) {
+export function AssignmentBar({ pieces, tone, marker, height, label, quiet }: AssignmentProps) {
   const { ref, width } = useElementSize<HTMLDivElement>()
   const id = useId()
   const placed = place(pieces, width, 2)
   return (
-    <div ref={ref} className={classes.bar} style={{ height }} aria-hidden="true">
+    <div ref={ref} className={classes.bar} data-quiet={quiet || undefined} style={{ height }} aria-hidden="true">
       {width > 0 && (
         <svg width={width} height={height} className={classes.svg}>
           <defs>
