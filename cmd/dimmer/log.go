@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,13 +16,17 @@ import (
 
 // logEntry is one change.
 type logEntry struct {
-	Revision int64     `json:"revision"`
-	At       time.Time `json:"at"`
-	Actor    string    `json:"actor"`
-	Verb     string    `json:"verb"`
-	Target   string    `json:"target"`
-	Reason   string    `json:"reason"`
+	Revision  int64     `json:"revision"`
+	At        time.Time `json:"at"`
+	Actor     string    `json:"actor"`
+	ActorName string    `json:"actorName"`
+	Verb      string    `json:"verb"`
+	Target    string    `json:"target"`
+	Reason    string    `json:"reason"`
 }
+
+// who is the actor's name, or its id when it has none. The id is what --actor takes; -o json has both.
+func (e logEntry) who() string { return cmp.Or(e.ActorName, e.Actor) }
 
 type logCmd struct {
 	Flag        string `help:"Only changes of this flag."`
@@ -58,7 +63,7 @@ func (c *logCmd) Run(a *app) error {
 	}) {
 		row(w, "REVISION", "WHEN", "WHO", "WHAT", "TARGET", "WHY")
 		for _, e := range list.Items {
-			row(w, e.Revision, when(e.At), e.Actor, e.Verb, e.Target, e.Reason)
+			row(w, e.Revision, when(e.At), e.who(), e.Verb, e.Target, e.Reason)
 		}
 	})
 }
@@ -151,7 +156,7 @@ func (c *watchCmd) follow(a *app, body io.Reader, last *string) error {
 		}
 		var e logEntry
 		if json.Unmarshal([]byte(data), &e) == nil && e.Revision > 0 {
-			fmt.Fprintf(a.out, "%s  %d  %s  %s  %s  %s\n", when(e.At), e.Revision, plain(e.Actor), plain(e.Verb), plain(e.Target), plain(e.Reason))
+			fmt.Fprintf(a.out, "%s  %d  %s  %s  %s  %s\n", when(e.At), e.Revision, plain(e.who()), plain(e.Verb), plain(e.Target), plain(e.Reason))
 		}
 	}
 	if err := lines.Err(); err != nil && a.ctx.Err() == nil {

@@ -175,6 +175,11 @@ func TestCommands(t *testing.T) {
 			requests: []exchange{{"GET /v1/projects/shop/log?limit=20", "", 200, `{"items":[{"revision":3,"at":"2026-11-20T14:02:00Z","actor":"a","verb":"v","target":"t","reason":"\u001b[2Jgone"}]}`}},
 			out:      []string{"·[2Jgone"}, never: "\x1b",
 		},
+		{
+			name: "the log names who has a name", args: "log -p shop",
+			requests: []exchange{{"GET /v1/projects/shop/log?limit=20", "", 200, `{"items":[{"revision":3,"actor":"token:a","actorName":"Ann","verb":"v","target":"t"},{"revision":2,"actor":"token:b","verb":"v","target":"t"}]}`}},
+			out:      []string{"Ann ", "token:b "}, never: "token:a",
+		},
 		{name: "missing reason", args: "kill new-checkout -e production", code: exitUsage, err: "--reason"},
 		{name: "unknown command", args: "explode", code: exitUsage, err: "Try dimmer --help"},
 		{name: "unknown command of a command", args: "tokens creat", code: exitUsage, err: "Try dimmer tokens --help"},
