@@ -1,6 +1,8 @@
 package evaluator
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strconv"
@@ -18,13 +20,21 @@ const (
 	maxPatternSizes = 50_000 // of all patterns in a document
 )
 
+// patternMistake is what is wrong and where, without the words that the library wraps it in.
+func patternMistake(err error) string {
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		return fmt.Sprintf("%s, at %q", e.Code, e.Expr)
+	}
+	return err.Error()
+}
+
 func (k *compiler) pattern(v *operands, pattern string, ignoreCase bool) {
 	if len(pattern) > maxPatternBytes {
 		k.problem("has %d bytes; a pattern has at most %d", len(pattern), maxPatternBytes)
 		return
 	}
 	if _, err := syntax.Parse(pattern, syntax.Perl); err != nil {
-		k.problemErr(err, "%v", err)
+		k.problemErr(err, "is not a pattern: %s", patternMistake(err))
 		return
 	}
 	size := patternSize(pattern)
@@ -42,7 +52,7 @@ func (k *compiler) pattern(v *operands, pattern string, ignoreCase bool) {
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		k.problemErr(err, "%v", err)
+		k.problemErr(err, "is not a pattern: %s", patternMistake(err))
 		return
 	}
 	v.patterns = append(v.patterns, re)
