@@ -170,15 +170,21 @@ function Numbers({ before, after, counted, dark }: Pick<DimmerProps, 'before' | 
   )
 }
 
-// Outcome says what everyone who comes here gets, in the end.
+// How many variants an outcome lists before it asks whether all should be.
+const few = 12
+
+// Outcome says what everyone who comes here gets, in the end: of many variants the ones that most people get.
 function Outcome({ flag, off, before, after, dark }: Pick<DimmerProps, 'flag' | 'off' | 'before' | 'after' | 'dark'>) {
   const was = shares(before)
   const is = shares(after)
+  const [all, setAll] = useState(false)
   const keys = [...new Set([...(flag.variants ?? []).map((v) => v.key), ''])].filter((key) => is.has(key) || was.has(key))
+  const share = (key: string) => Math.max(is.get(key) ?? 0, was.get(key) ?? 0)
+  const most = all || keys.length <= few ? keys : keys.toSorted((a, b) => share(b) - share(a)).slice(0, few - 1)
   return (
     <ul className={classes.outcome} aria-label="What everyone who comes here gets">
       {dark !== undefined && <li className={classes.variant}>{dark === 'killed' ? 'Without the kill:' : 'Once it is on:'}</li>}
-      {keys.map((key) => {
+      {most.map((key) => {
         const [x, y] = [was.get(key) ?? 0, is.get(key) ?? 0]
         return (
           <li key={key}>
@@ -191,6 +197,13 @@ function Outcome({ flag, off, before, after, dark }: Pick<DimmerProps, 'flag' | 
           </li>
         )
       })}
+      {keys.length > few && (
+        <li>
+          <button type="button" className={classes.more} aria-expanded={all} onClick={() => setAll(!all)}>
+            {all ? 'Show fewer' : `and ${keys.length - most.length} more`}
+          </button>
+        </li>
+      )}
     </ul>
   )
 }
