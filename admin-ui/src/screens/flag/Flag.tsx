@@ -50,7 +50,7 @@ function Loaded({ at, flag }: { at: Place; flag: Definition }) {
     <Page
       title={
         <>
-          {flag.name || flag.key}
+          <bdi>{flag.name || flag.key}</bdi>
           {flag.name && flag.name !== flag.key && <span className={classes.key}>{flag.key}</span>}
         </>
       }
