@@ -54,12 +54,13 @@ export function KillForm({ target, onEnvironment, onTag, onSent, onCancel }: Kil
 
   return (
     <form onSubmit={(event) => void submit(event)} className={classes.form} noValidate>
+      {/* The first question that is open takes the focus. */}
       {onTag && <TagField project={target.project} tag={'tag' in target ? target.tag : ''} onTag={onTag} />}
       {onEnvironment && (
         <Environments project={target.project} environment={target.environment} onChange={onEnvironment} missing={tried && target.environment === ''} />
       )}
       {ready && <Consequence target={target} />}
-      <ReasonField value={reason} onChange={setReason} required autoFocus placeholder="checkout errors after 14:02" error={missing ?? failure?.fields['/reason']} disabled={busy} />
+      <ReasonField value={reason} onChange={setReason} required autoFocus={!onTag || !('tag' in target) || target.tag !== ''} placeholder="checkout errors after 14:02" error={missing ?? failure?.fields['/reason']} disabled={busy} />
       {failure && (
         <p role="alert" className={classes.failure}>
           <strong>{failure.status === 0 ? 'It is not known whether the kill arrived.' : 'Not killed.'}</strong> {failure.message}{' '}
@@ -88,6 +89,7 @@ function TagField({ project, tag, onTag }: { project: string; tag: string; onTag
       value={tag || null}
       onChange={(value) => onTag(value ?? '')}
       searchable
+      data-autofocus={tag === '' || undefined}
       comboboxProps={{ withinPortal: false }}
       nothingFoundMessage="No flag has such a tag"
     />
