@@ -1,5 +1,5 @@
 import { Button } from '@mantine/core'
-import { type PointerEvent, type RefObject, useCallback, useLayoutEffect, useRef, useState } from 'react'
+import { type PointerEvent, type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { PlusIcon } from '../../components/icons'
 import { lineText, diffTargeting } from '../../lib/diff'
 import { moved } from '../../lib/draft'
@@ -17,7 +17,17 @@ export function Rules() {
   const list = useRef<HTMLOListElement>(null)
   const show = (id: string, on: boolean) => setOpen((was) => new Set(on ? [...was, id] : [...was].filter((x) => x !== id)))
   const rules = draft.rules ?? []
+  // A new rule comes into sight, past the bar of unsaved changes, and its first field takes the focus.
+  const fresh = useRef<string>(undefined)
+  useEffect(() => {
+    const card = fresh.current === undefined ? null : list.current?.querySelector<HTMLElement>(`[data-rule="${fresh.current}"]`)
+    if (!card) return
+    fresh.current = undefined
+    card.scrollIntoView({ block: 'nearest' })
+    card.querySelector<HTMLElement>('input[aria-label="Attribute"]')?.focus({ preventScroll: true })
+  })
   const insert = (rule: Rule, at: number) => {
+    fresh.current = rule.id
     edit((t) => ({ ...t, rules: (t.rules ?? []).toSpliced(at, 0, rule) }))
     show(rule.id, true)
   }
