@@ -98,6 +98,10 @@ describe('what is served', () => {
     [{ distribution: { exposure: 100, weights: { a: 60, b: 40 }, otherwise: 'off' } }, '60 % a, 40 % b'],
     [{ distribution: { exposure: 12.5, weights: { b: 40, a: 60 } } }, '12.5 % (60 % a, 40 % b), the rest goes on'],
     [{ distribution: { exposure: 50, weights: { on: 100 }, bucketBy: ['company.id', 'targetingKey'], otherwise: 'off' } }, '50 % on by company.id else targetingKey, otherwise off'],
+    [
+      { distribution: { exposure: 100, weights: Object.fromEntries([30, 20, 10, 10, 10, 10, 5, 5].map((w, i) => [`v${i}`, w])) } },
+      '30 % v0, 20 % v1, 10 % v2, 10 % v3, 10 % v4, 10 % v5 and 2 more',
+    ],
     [{}, '…'],
   ])('%j', (s, want) => expect(text(serveParts(s))).toBe(want))
 

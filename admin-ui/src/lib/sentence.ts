@@ -159,6 +159,9 @@ export function serveParts(s: Serve, fallback = ''): Part[] {
   return [...shown, ...by, ...(otherwise ? [word(', otherwise '), variantPart(otherwise)] : [word(', the rest goes on')])]
 }
 
+/** How many variants of a split a sentence names; there may be a hundred. */
+export const fewVariants = 6
+
 function splitParts(d: Distribution): Part[] {
   const weights = Object.entries(d.weights ?? {})
     .filter(([, w]) => w > 0)
@@ -166,7 +169,9 @@ function splitParts(d: Distribution): Part[] {
   const [only] = weights
   if (!only) return [word('…')]
   if (weights.length === 1) return [variantPart(only[0])]
-  return weights.flatMap(([key, w], i) => [...(i ? [word(', ')] : []), percentPart(w), word(' '), variantPart(key)])
+  const shown = weights.slice(0, weights.length > fewVariants + 1 ? fewVariants : undefined)
+  const more = weights.length - shown.length
+  return [...shown.flatMap(([key, w], i) => [...(i ? [word(', ')] : []), percentPart(w), word(' '), variantPart(key)]), ...(more ? [word(` and ${more} more`)] : [])]
 }
 
 /** A whole rule: "if plan is pro and in segment beta → on". */

@@ -5,7 +5,7 @@ import { Choice } from '../../components/Choice'
 import { useProblem, useProblemBelow } from '../../components/condition/problems'
 import { newDistribution, weightsLeft } from '../../lib/draft'
 import { type Distribution, type Serve, defaultRule, withServe } from '../../lib/model'
-import type { Part } from '../../lib/sentence'
+import { type Part, fewVariants } from '../../lib/sentence'
 import { clamp, evenly, formatBuckets, formatPercent, toBuckets, toPercent } from '../../lib/percent'
 import { Dimmer } from './Dimmer'
 import { Swatch } from './HashLine'
@@ -83,7 +83,11 @@ function DistributionEditor({ id, distribution, pointer, label, large }: Distrib
   const restProblem = useProblem(`${pointer}/otherwise`)
   const set = (next: Distribution) => edit((t) => withServe(t, id, { distribution: next }))
   const variants = (flag.variants ?? []).map((v) => v.key)
-  const [defaultOpen] = useState(Object.keys(distribution.weights ?? {}).length > 1)
+  // A split is edited more often than looked at, unless it fills the page.
+  const [defaultOpen] = useState(() => {
+    const n = Object.keys(distribution.weights ?? {}).length
+    return n > 1 && n <= 12
+  })
   return (
     <>
       <Dimmer
@@ -149,7 +153,8 @@ function DistributionEditor({ id, distribution, pointer, label, large }: Distrib
 /** How the exposed are split, by what one is drawn, and what the rest gets: what stands behind the number, in a line. */
 function drawnParts(d: Distribution, variants: readonly string[], fallback: string): Part[] {
   const weights = variants.map((key) => [key, d.weights?.[key] ?? 0] as const).filter(([, w]) => w > 0)
-  const split = weights.flatMap(([key, w], i): Part[] => [
+  const named = weights.slice(0, weights.length > fewVariants + 1 ? fewVariants : undefined)
+  const split = named.flatMap(([key, w], i): Part[] => [
     { kind: 'text', text: i ? ', ' : weights.length > 1 ? 'split ' : 'the exposed get ' },
     ...(weights.length > 1 ? [{ kind: 'text' as const, text: `${formatPercent(w)} % ` }] : []),
     { kind: 'variant', text: key },
@@ -157,6 +162,7 @@ function drawnParts(d: Distribution, variants: readonly string[], fallback: stri
   const rest = d.otherwise || fallback
   return [
     ...split,
+    ...(weights.length > named.length ? [{ kind: 'text' as const, text: ` and ${weights.length - named.length} more` }] : []),
     { kind: 'text', text: ' · drawn by ' },
     { kind: 'attribute', text: (d.bucketBy?.length ? d.bucketBy : ['targetingKey']).join(', else ') },
     { kind: 'text', text: rest ? ' · the rest gets ' : ' · the rest goes on' },
