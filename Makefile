@@ -45,7 +45,7 @@ ui-maybe:
 .PHONY: test
 test: race-note ## all tests; gets redis-server, chromium and strace if they are missing
 	@env=$$(.ci/tools env) && eval "$$env" && bad=0 && \
-	{ $(if $(filter default,$(UITESTS)),$(MAKE) --no-print-directory test-ui || bad=1;) \
+	{ $(if $(filter default,$(UITESTS)),.ci/ui test || bad=1;) \
 	$(if $(and $(RACE),$(filter ./...,$(PKGS))),go test ./service/stats -run TestSimulations -count=1 || bad=1;) \
 	$(GOTEST) -noalloc -- $(GOTESTFLAGS) $(PKGS) || bad=$$?; exit $$bad; }
 
