@@ -90,6 +90,7 @@ function TagField({ project, tag, onTag }: { project: string; tag: string; onTag
       onChange={(value) => onTag(value ?? '')}
       searchable
       data-autofocus={tag === '' || undefined}
+      openOnFocus={false}
       comboboxProps={{ withinPortal: false }}
       nothingFoundMessage="No flag has such a tag"
     />
