@@ -17,6 +17,9 @@ import (
 // bodyTimeout bounds how long a body of at most 256 KiB may take to arrive.
 const bodyTimeout = 10 * time.Second
 
+// lastOfBody is how long the rest of a body that is refused may take to arrive.
+const lastOfBody = time.Second
+
 // mediaTypeError is 415. It is the one answer that has no code of package feature: only HTTP has media types.
 type mediaTypeError struct{ msg string }
 
@@ -43,8 +46,9 @@ func readBody(op *operation, w http.ResponseWriter, r *http.Request) ([]byte, er
 	body, err := readAll(r, limit)
 	if err != nil || len(body) > limit {
 		// net/http reads on before it answers, so that the connection can be used again: the deadline has to stay, or whoever sends
-		// a byte an hour keeps a connection and a goroutine for ever. What is left of this body is not worth waiting for.
-		_ = control.SetReadDeadline(time.Now())
+		// a byte an hour keeps a connection and a goroutine for ever. What is left of this body is not worth waiting for, but what is on its way is
+		// read: a connection that is closed on it is reset, and the answer is lost.
+		_ = control.SetReadDeadline(time.Now().Add(lastOfBody))
 		w.Header().Set("Connection", "close")
 	} else if !op.evaluates() { // which are answered long before it
 		_ = control.SetReadDeadline(time.Time{}) // or it would end what the handler waits for
