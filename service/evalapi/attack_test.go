@@ -151,11 +151,12 @@ func TestGarbage(t *testing.T) {
 	}
 	errs := map[string]chan error{}
 	for name, data := range cases {
-		errs[name] = make(chan error, 1)
+		ended := make(chan error, 1)
+		errs[name] = ended
 		c := dialRaw(t, w)
 		go func() {
 			_, _ = c.Write(data) // it may be closed already
-			errs[name] <- closes(c, 30*time.Second)
+			ended <- closes(c, 30*time.Second)
 		}()
 	}
 	for name, ended := range errs {
