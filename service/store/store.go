@@ -179,8 +179,9 @@ type Store interface {
 	// yielding one error: ErrCompacted or ErrEpoch (take a full read), ErrUnavailable (try again from the last entry), or the context's. The zero
 	// cursor is the beginning, in whatever epoch; any other has to be of the head's ([WatchFrom]), also while the watch goes on.
 	Watch(ctx context.Context, scope string, after Cursor) iter.Seq2[Entry, error]
-	// Log returns up to limit entries with a revision below before (0: from the newest), newest first. ErrCompacted when there were some and none of
-	// them is kept any more.
+	// Log returns up to limit entries with a revision below before (0: from the newest), newest first. It returns fewer, and at least one, once they
+	// have [LogBytes]: entries differ a thousandfold in size, so that a number alone bounds no memory. There are no more only when it returns none.
+	// ErrCompacted when there were some and none of them is kept any more.
 	Log(ctx context.Context, scope string, before int64, limit int) ([]Entry, error)
 	// Reconcile tells the store what this process knows of the scope at its start (the zero head: nothing) and after a reconnect, and gets the
 	// head that now holds. When the store was restored or failed over to something that is not a continuation of known, its epoch is raised
@@ -208,6 +209,9 @@ type Store interface {
 	Check(ctx context.Context) (Report, error)
 	Close() error
 }
+
+// LogBytes is after how many bytes of entries, about, [Store.Log] stops; the entry that passes it is the last.
+const LogBytes = 8 << 20
 
 // Retention bounds the log: entries older than Age, beyond the newest Entries, are dropped behind a checkpoint.
 type Retention struct {

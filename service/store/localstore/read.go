@@ -223,13 +223,16 @@ func (s *Store) Log(ctx context.Context, scope string, before int64, limit int) 
 			return store.ErrCompacted
 		}
 		log := b.Bucket(logBucket)
-		for revision := from; revision > at.Checkpoint.Revision && len(out) < limit; revision-- {
+		size := 0
+		for revision := from; revision > at.Checkpoint.Revision && len(out) < limit && size < store.LogBytes; revision-- {
 			k := revisionKey(revision)
-			e, err := s.entry(k, log.Get(k))
+			v := log.Get(k)
+			e, err := s.entry(k, v)
 			if err != nil {
 				return err
 			}
 			out = append(out, e)
+			size += len(v)
 		}
 		return nil
 	})

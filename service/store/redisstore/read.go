@@ -217,6 +217,7 @@ func (s *Store) Log(ctx context.Context, scope string, before int64, limit int) 
 		return nil, store.ErrCompacted
 	}
 	var out []store.Entry
+	bytes := 0
 	for e, err := range s.backwards(ctx, scope, before-1, st.checkpoint.Revision) {
 		if err != nil {
 			if damaged(err) {
@@ -224,20 +225,21 @@ func (s *Store) Log(ctx context.Context, scope string, before int64, limit int) 
 			}
 			return nil, err
 		}
-		if len(out) >= limit {
+		if len(out) >= limit || bytes >= store.LogBytes {
 			break
 		}
-		out = append(out, e)
+		out, bytes = append(out, e), bytes+e.Size()
 	}
 	return out, nil
 }
 
-// backwards yields the entries from newest down to the one after the checkpoint, without a gap. It reads in parts that become larger.
+// backwards yields the entries from newest down to the one after the checkpoint, without a gap. It reads in parts that
+// become larger, up to [store.LogBytes].
 func (s *Store) backwards(ctx context.Context, scope string, newest, checkpoint int64) func(func(store.Entry, error) bool) {
 	return func(yield func(store.Entry, error) bool) {
 		var below *store.Hash
 		for next, part := newest, int64(8); next > checkpoint; part = min(entriesPart, part*2) {
-			entries, err := s.entries(ctx, scope, max(checkpoint+1, next-part+1), next)
+			entries, err := s.newest(ctx, scope, next, checkpoint+1, part)
 			if err == nil && len(entries) == 0 {
 				err = store.ErrCompacted // while we read
 			}
@@ -245,7 +247,7 @@ func (s *Store) backwards(ctx context.Context, scope string, newest, checkpoint 
 				yield(store.Entry{}, err)
 				return
 			}
-			for _, e := range slices.Backward(entries) {
+			for _, e := range entries {
 				if e.Revision != next || below != nil && *below != e.Hash {
 					yield(store.Entry{}, corrupt(fmt.Errorf("the log has revision %d where %d belongs, or another history", e.Revision, next)))
 					return
@@ -257,6 +259,33 @@ func (s *Store) backwards(ctx context.Context, scope string, newest, checkpoint 
 			}
 		}
 	}
+}
+
+// newest reads part of the log, newest first: from one revision down to another, so many entries at most, and no more after LogBytes. Each entry is verified.
+func (s *Store) newest(ctx context.Context, scope string, from, to, most int64) ([]store.Entry, error) {
+	answer, err := s.eval(ctx, "read the log", newestScript, []string{s.keys.log(scope)}, from, to, most, store.LogBytes)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := answer.([]any)
+	if !ok {
+		return nil, corrupt(fmt.Errorf("a script answered %T", answer))
+	}
+	messages := make([]redis.XMessage, len(list))
+	for i, entry := range list {
+		pair, _ := entry.([]any)
+		if len(pair) != 2 {
+			return nil, corrupt(fmt.Errorf("a script answered %d parts of a log entry", len(pair)))
+		}
+		messages[i].ID, _ = pair[0].(string)
+		messages[i].Values = map[string]any{}
+		fields, _ := pair[1].([]any)
+		for at := 0; at+1 < len(fields); at += 2 {
+			name, _ := fields[at].(string)
+			messages[i].Values[name] = fields[at+1]
+		}
+	}
+	return decodeEntries(messages)
 }
 
 // decodeEntries decodes what a stream holds. It trusts nothing: each entry must stand where it belongs and have the hash of its content.

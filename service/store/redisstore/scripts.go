@@ -53,6 +53,8 @@ var (
 	adoptText string
 	//go:embed lua/rollback.lua
 	rollbackText string
+	//go:embed lua/newest.lua
+	newestText string
 
 	headScript      = newScript(headText)
 	commitScript    = newScript(commitText)
@@ -69,6 +71,7 @@ var (
 	bearScript      = newScript(bearText)
 	adoptScript     = newScript(adoptText)
 	rollbackScript  = newScript(rollbackText)
+	newestScript    = newScript(newestText)
 )
 
 // scripter runs scripts; clients and pinned connections do.

@@ -298,9 +298,11 @@ func (m *Memory) Log(ctx context.Context, scope string, before int64, limit int)
 		if before > 1 && before <= s.checkpoint.Revision+1 && limit > 0 {
 			return store.ErrCompacted
 		}
+		size := 0
 		for _, e := range slices.Backward(s.log) {
-			if (before == 0 || e.Revision < before) && len(out) < limit {
+			if (before == 0 || e.Revision < before) && len(out) < limit && size < store.LogBytes {
 				out = append(out, e)
+				size += e.Size()
 			}
 		}
 		return nil

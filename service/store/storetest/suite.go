@@ -72,6 +72,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, options ...Option) {
 		{"watch from a cursor", (*suite).watchFrom},
 		{"watch with concurrent writers", (*suite).watchContended},
 		{"log", (*suite).log},
+		{"log of large entries", (*suite).logOfLarge},
 		{"retention", (*suite).retention},
 		{"retention keeps by age", (*suite).retentionByAge},
 		{"reconcile", (*suite).reconcile},
@@ -195,8 +196,13 @@ func (w *world) requireStored() {
 
 func (w *world) requireLog(want []store.Entry) {
 	w.t.Helper()
-	log, err := w.s.Log(w.ctx(), w.scope, 0, len(w.log)+10)
-	require.NoError(w.t, err)
+	var log []store.Entry
+	for before := int64(0); before != 1 && len(log) < len(want); before = log[len(log)-1].Revision {
+		page, err := w.s.Log(w.ctx(), w.scope, before, len(w.log)+10)
+		require.NoError(w.t, err)
+		require.NotEmpty(w.t, page)
+		log = append(log, page...)
+	}
 	require.Len(w.t, log, len(want))
 	for i, e := range log {
 		require.Equal(w.t, want[len(want)-1-i], e)

@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -200,6 +202,35 @@ func (s *suite) log(t *testing.T) {
 	require.Equal(t, []int64{1}, revisions(2, 1))
 	require.Empty(t, revisions(1, 10))
 	require.Empty(t, revisions(0, 0))
+}
+
+// logOfLarge: a page of large entries ends by their bytes, also where small ones came first, and goes on where it ended.
+func (s *suite) logOfLarge(t *testing.T) {
+	w := s.world(t)
+	const large = 3 << 20
+	for i := range 5 {
+		w.commit(w.put("a", fmt.Sprintf("\"%d%s\"", i, strings.Repeat("x", large))))
+		w.commit(w.put("a", text(i))) // so that each entry has one large document, in Before or After
+	}
+	for i := range 20 {
+		w.commit(w.put("b", text(i)))
+	}
+	var got []store.Entry
+	for before := int64(0); before != 1; before = got[len(got)-1].Revision {
+		page, err := w.s.Log(w.ctx(), w.scope, before, 1000)
+		require.NoError(t, err)
+		require.NotEmpty(t, page)
+		bytes := 0
+		for _, e := range page[:len(page)-1] {
+			bytes += e.Size()
+		}
+		require.Less(t, bytes, store.LogBytes, "the page went on after it was full")
+		got = append(got, page...)
+	}
+	require.Len(t, got, len(w.log))
+	for i, e := range got {
+		require.Equal(t, w.log[len(w.log)-1-i].Hash, e.Hash)
+	}
 }
 
 // retention: entries go that are older than the age and beyond the number; the scope is otherwise as it was.
