@@ -41,6 +41,7 @@ type standIn struct {
 	Token   string    `json:"token"` // its id
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
+	Until   time.Time `json:"until,omitzero"` // of a code that a session asked for: when that session ends, and with it what the code is traded for
 }
 
 // Session is a new session. Text is for the cookie, and is not kept.
@@ -75,7 +76,8 @@ func (s *Service) SignIn(ctx context.Context, text, address string) (Session, er
 	return Session{Text: fresh, Principal: p}, err
 }
 
-// Code makes a text that signs in once, for a principal that a token or a session stands behind.
+// Code makes a text that signs in once, for a principal that a token or a session stands behind. What a session's code is traded for ends when that
+// session would: else whoever has a session could go on for ever, and its life would be no bound.
 func (s *Service) Code(ctx context.Context, p policy.Principal) (string, time.Time, error) {
 	if err := maySignIn(p); err != nil {
 		return "", time.Time{}, err
@@ -183,9 +185,12 @@ func (s *Service) standing(collection, text string) (*policy.Principal, *entry, 
 	if err != nil || e == nil || !e.token.Live(s.opts.Clock()) {
 		return nil, nil, err
 	}
-	p := e.principal
-	if p.Expires.IsZero() || in.Expires.Before(p.Expires) {
-		p.Expires = in.Expires
+	p, ends := e.principal, in.Expires
+	if collection == collCode {
+		ends = in.Until
+	}
+	if p.Expires.IsZero() || !ends.IsZero() && ends.Before(p.Expires) {
+		p.Expires = ends
 	}
 	if collection == collSession {
 		p.Session = id
@@ -241,6 +246,12 @@ type draft struct {
 // add puts a stand-in for the principal's token, makes room for it, and drops some of what has expired.
 func (d *draft) add(collection, text string, p policy.Principal, life time.Duration) error {
 	in := standIn{Token: strings.TrimPrefix(p.ID, "token:"), Created: d.now, Expires: d.now.Add(life)}
+	switch {
+	case collection == collCode && p.Session != "":
+		in.Until = p.Expires
+	case collection == collSession && !p.Expires.IsZero() && p.Expires.Before(in.Expires):
+		in.Expires = p.Expires
+	}
 	data, err := feature.Encode(in)
 	if err != nil {
 		return err

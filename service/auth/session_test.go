@@ -268,6 +268,40 @@ func TestCodeIsGoodOnce(t *testing.T) {
 	require.Equal(t, 1, n.has(collCode))
 }
 
+// A session's code is good for what is left of the session, however often it is traded; a token's code for a whole session.
+func TestCodeProlongsNoSession(t *testing.T) {
+	n := newNodes(t)
+	first, err := n.a.SignIn(t.Context(), n.token(policy.KindAdmin, nil), "")
+	require.NoError(t, err)
+	ends := first.Principal.Expires
+	require.Equal(t, n.now().Add(sessionLife), ends)
+	p := first.Principal
+	for range 3 {
+		n.clock.Add(int64(5 * time.Hour / time.Second))
+		code, expires, err := n.a.Code(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, n.now().Add(CodeLife), expires)
+		s, err := n.b.Redeem(t.Context(), code, "")
+		require.NoError(t, err)
+		require.Equal(t, ends, s.Principal.Expires)
+		p = s.Principal
+	}
+	code, _, err := n.a.Code(t.Context(), p)
+	require.NoError(t, err)
+	n.clock.Add(int64(9 * time.Hour / time.Second))
+	unauthenticated(t, n.a.Check(p))
+	_, err = n.a.Redeem(t.Context(), code, "")
+	unauthenticated(t, err)
+
+	p, err = n.a.Authenticate(n.token(policy.KindAdmin, nil), "")
+	require.NoError(t, err)
+	code, _, err = n.a.Code(t.Context(), p)
+	require.NoError(t, err)
+	s, err := n.a.Redeem(t.Context(), code, "")
+	require.NoError(t, err)
+	require.Equal(t, n.now().Add(sessionLife), s.Principal.Expires)
+}
+
 func TestSessionsAreBounded(t *testing.T) {
 	n := newNodes(t)
 	text, other := n.token(policy.KindAdmin, nil), n.token(policy.KindAdmin, nil)
