@@ -92,7 +92,7 @@ func (f *cacheFile) lock() (unlock func()) {
 	if err != nil {
 		return func() {}
 	}
-	for end := time.Now().Add(cacheLockWait); tryLock(file) != nil && time.Now().Before(end); {
+	for end := time.Now().Add(cacheLockWait); !tryLock(file) && time.Now().Before(end); {
 		time.Sleep(cacheLockPoll)
 	}
 	return func() { _ = file.Close() } // nothing was written to it
