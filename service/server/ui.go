@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	adminui "github.com/dimmerhq/dimmer/admin-ui"
@@ -20,10 +21,14 @@ import (
 const policyUI = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'"
 
-// page is one file of the UI. It is immutable.
+// page is one file of the UI. It is immutable, and read when it is asked for first: most processes never are, and all pages together have megabytes.
 type page struct {
-	media          string
-	cache          string
+	media string
+	cache string
+	read  func() content
+}
+
+type content struct {
 	plain, packed  []byte // packed: gzipped; nil: as it is only
 	tag, packedTag string
 }
@@ -31,7 +36,7 @@ type page struct {
 // ui serves the UI's files from memory, and index.html for every address that the UI itself understands.
 type ui struct{ pages map[string]*page }
 
-// newUI reads the files once.
+// newUI looks which files there are.
 func newUI(files fs.FS) (*ui, error) {
 	u := &ui{pages: map[string]*page{}}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
@@ -42,15 +47,7 @@ func newUI(files fs.FS) (*ui, error) {
 		if strings.HasPrefix(name, "assets/") {
 			p.cache = "public, max-age=31536000, immutable" // the name holds a hash of the content
 		}
-		if p.plain, err = fs.ReadFile(files, name); err != nil {
-			return err
-		}
-		if packed, err := fs.ReadFile(files, name+".gz"); err == nil {
-			p.packed = packed
-		}
-		sum := sha256.Sum256(p.plain)
-		text := base64.RawURLEncoding.EncodeToString(sum[:12])
-		p.tag, p.packedTag = `"`+text+`"`, `"`+text+`-gz"`
+		p.read = sync.OnceValue(func() content { return readPage(files, name) })
 		u.pages["/"+name] = p
 		return nil
 	})
@@ -58,6 +55,22 @@ func newUI(files fs.FS) (*ui, error) {
 		err = fmt.Errorf("the admin UI has no index.html")
 	}
 	return u, err
+}
+
+// readPage reads a file that is there; the files are part of the binary, and reading them does not fail.
+func readPage(files fs.FS, name string) content {
+	plain, err := fs.ReadFile(files, name)
+	if err != nil {
+		return content{}
+	}
+	c := content{plain: plain}
+	if packed, err := fs.ReadFile(files, name+".gz"); err == nil {
+		c.packed = packed
+	}
+	sum := sha256.Sum256(plain)
+	text := base64.RawURLEncoding.EncodeToString(sum[:12])
+	c.tag, c.packedTag = `"`+text+`"`, `"`+text+`-gz"`
+	return c
 }
 
 // media that the system's table may lack or have otherwise.
@@ -103,12 +116,13 @@ func (u *ui) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", p.media)
 	h.Set("Cache-Control", p.cache)
-	body, tag := p.plain, p.tag
-	if p.packed != nil {
+	c := p.read()
+	body, tag := c.plain, c.tag
+	if c.packed != nil {
 		h.Set("Vary", "Accept-Encoding")
 		if takesGzip(r.Header) {
 			h.Set("Content-Encoding", "gzip")
-			body, tag = p.packed, p.packedTag
+			body, tag = c.packed, c.packedTag
 		}
 	}
 	h.Set("ETag", tag)
