@@ -15,10 +15,12 @@ import classes from './Flag.module.css'
 
 const typeWords: Record<Flag['type'], string> = { boolean: 'Boolean', string: 'String', number: 'Number', json: 'JSON' }
 
-// About says what the flag is: kind, type, owner, tags, description.
+// About says what the flag is: kind, type, owner, tags, description. On a phone the last two are folded: what is worked with comes first.
 export function About({ flag }: { flag: Flag }) {
+  const [all, setAll] = useState(false)
+  const more = (flag.tags ?? []).length > 0 || Boolean(flag.description)
   return (
-    <div className={classes.about}>
+    <div className={classes.about} data-all={all || undefined}>
       {flag.archived && <span className={classes.archived}>Archived</span>}
       <Kind kind={flag.kind} />
       <span>{typeWords[flag.type]}</span>
@@ -32,11 +34,17 @@ export function About({ flag }: { flag: Flag }) {
         </span>
       )}
       {(flag.tags ?? []).map((tag) => (
-        <Link key={tag} from="/p/$project" to="/p/$project/flags" search={{ tag }} className={classes.tag}>
+        <Link key={tag} from="/p/$project" to="/p/$project/flags" search={{ tag }} className={`${classes.tag} ${classes.foldable}`}>
           #{tag}
         </Link>
       ))}
-      {flag.description && <p className={classes.description}>{flag.description}</p>}
+      {flag.description && <p className={`${classes.description} ${classes.foldable}`}>{flag.description}</p>}
+      {more && (
+        <button type="button" className={classes.fold} aria-expanded={all} onClick={() => setAll(!all)}>
+          {all ? 'Less' : 'More'}
+          <span className="sr-only"> about this flag</span>
+        </button>
+      )}
     </div>
   )
 }
