@@ -54,7 +54,7 @@ function Loaded({ at, flag }: { at: Place; flag: Definition }) {
           {flag.name && flag.name !== flag.key && <span className={classes.key}>{flag.key}</span>}
         </>
       }
-      actions={<Acts at={at} flag={flag} readOnly={viewer} />}
+      actions={<Acts at={at} flag={flag} killed={targeting.data?.killed ?? false} readOnly={viewer} />}
     >
       <div data-editor className={classes.page}>
         <About flag={flag} />

@@ -51,14 +51,14 @@ export function About({ flag }: { flag: Flag }) {
 
 type Act = 'edit' | 'archive' | 'unarchive' | 'reshuffle' | 'delete'
 
-export function Acts({ at, flag, readOnly }: { at: Place; flag: Flag; readOnly: boolean }) {
+export function Acts({ at, flag, killed, readOnly }: { at: Place; flag: Flag; killed: boolean; readOnly: boolean }) {
   const [act, setAct] = useState<Act>()
   if (readOnly) return null
   return (
     <>
       {!flag.archived && (
-        <Button variant="danger" leftSection={<KillIcon size={16} />} onClick={() => openKill(at)}>
-          Kill
+        <Button variant={killed ? 'default' : 'danger'} leftSection={<KillIcon size={16} />} onClick={() => openKill(at)}>
+          {killed ? 'Kill again…' : 'Kill'}
         </Button>
       )}
       <Menu position="bottom-end">
