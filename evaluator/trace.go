@@ -92,8 +92,10 @@ type TraceKey struct {
 
 // TraceBucket is what was hashed, and where on the line it lies.
 type TraceBucket struct {
-	Input  string `json:"input"`
+	Input  string `json:"input,omitempty"`
 	Bucket uint32 `json:"bucket"`
+
+	Truncated bool `json:"truncated,omitempty"` // the input is too long to be told
 }
 
 // TraceRange is the range that holds the bucket.

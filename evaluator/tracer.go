@@ -48,7 +48,7 @@ const (
 	traceCandidateBytes    = 70
 	traceSegmentBytes      = 120
 	traceServeBytes        = 40
-	traceDistributionBytes = 340
+	traceDistributionBytes = 376
 	traceKeyBytes          = 70
 	traceItemBytes         = 3 // quotes and a comma
 )

@@ -114,7 +114,7 @@ func (t *tracer) bucket(salt, stage, key string, out *TraceDistribution) *TraceB
 	if input := salt + "/" + stage + "/" + key; t.take(textBytes(input)) {
 		b.Input = input
 	} else {
-		out.Truncated = true
+		b.Truncated, out.Truncated = true, true
 	}
 	return b
 }

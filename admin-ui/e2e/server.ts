@@ -144,11 +144,17 @@ export class Server {
 
   // call asks the API as a program does.
   async call<T = unknown>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
-    const response = await fetch(this.url + path, {
+    const ask = () => fetch(this.url + path, {
       method,
       headers: { Authorization: `Bearer ${this.token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
       body: body === undefined ? null : JSON.stringify(body),
     })
+    let response = await ask()
+    // Whoever makes thousands of flags as fast as the machine can is told to wait, and waits as long as he is told.
+    while (response.status === 429) {
+      await new Promise((done) => setTimeout(done, Number(response.headers.get('Retry-After') ?? 1) * 1000))
+      response = await ask()
+    }
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
     return (text === '' ? undefined : JSON.parse(text)) as T
