@@ -159,7 +159,14 @@ func (s *Service) mint(kind string) (Minted, error) {
 
 func (s *Service) tokenVerb(ctx context.Context, call Call, verb, id string, fn func(*Draft) (feature.Token, error)) (feature.Token, Written, error) {
 	c := change{scope: store.System, verb: verb, target: "token/" + id}
-	return write(ctx, s, &call, c, fn)
+	t, w, err := write(ctx, s, &call, c, fn)
+	if err == nil {
+		// Tokens are looked up in the mirror: whoever gets one may show it here at once. The change stands, whether or not this is quick.
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		_, _ = s.sync(ctx, store.System)
+	}
+	return t, w, err
 }
 
 // RotateToken makes a successor with the same rights; the old token lives on for the overlap, 24 hours when it is 0, so that both are good while
